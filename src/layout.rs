@@ -1,0 +1,95 @@
+//! Where everything lives. The root is a parameter (`--root`, `SOUTE_ROOT`), so that tests never touch the host's files.
+
+use std::path::{Path, PathBuf};
+
+/// The directories of one soute host; DESIGN 5 is the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+    store: PathBuf,
+}
+
+impl Layout {
+    /// The layout below `root`, with the store at its default place.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        let store = root.join("var/lib/soute");
+        Self { root, store }
+    }
+
+    /// The same host with the store of soute.toml.
+    pub fn with_store(self, store: impl Into<PathBuf>) -> Self {
+        Self { store: store.into(), ..self }
+    }
+
+    /// The root itself, "/" on a real host.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Directories searched for `containers/`, the first wins.
+    pub fn definition_dirs(&self) -> [PathBuf; 4] {
+        ["etc/soute", "run/soute", "usr/local/lib/soute", "usr/lib/soute"]
+            .map(|dir| self.root.join(dir).join("containers"))
+    }
+
+    /// /etc/soute/containers, the only place that `create` and `enable` write to.
+    pub fn own_definitions(&self) -> PathBuf {
+        self.root.join("etc/soute/containers")
+    }
+
+    /// /run/soute/containers: definitions that a reboot forgets.
+    pub fn runtime_definitions(&self) -> PathBuf {
+        self.root.join("run/soute/containers")
+    }
+
+    /// The layer below every definition.
+    pub fn defaults(&self) -> PathBuf {
+        self.root.join("etc/soute/defaults.toml")
+    }
+
+    /// Host settings: store path, id pool.
+    pub fn settings(&self) -> PathBuf {
+        self.root.join("etc/soute/soute.toml")
+    }
+
+    /// The store of images, disks and volumes.
+    pub fn store(&self) -> &Path {
+        &self.store
+    }
+
+    /// Images, one directory each.
+    pub fn images(&self) -> PathBuf {
+        self.store.join("images")
+    }
+
+    /// Disks, one directory a container.
+    pub fn disks(&self) -> PathBuf {
+        self.store.join("disks")
+    }
+
+    /// Named volumes.
+    pub fn volumes(&self) -> PathBuf {
+        self.store.join("volumes")
+    }
+
+    /// The snapshot of what was started.
+    pub fn state(&self, name: &str) -> PathBuf {
+        self.root.join("run/soute/state").join(name)
+    }
+
+    /// The text file of running containers.
+    pub fn instances(&self) -> PathBuf {
+        self.root.join("run/soute/instances")
+    }
+
+    /// Locks: one a name, and `ids`, and `store`.
+    pub fn locks(&self) -> PathBuf {
+        self.root.join("run/soute/lock")
+    }
+
+    /// FIFOs that stand behind /dev/stdout and /dev/stderr of a container.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("run/soute/log")
+    }
+}
