@@ -6,3 +6,5 @@
 
 pub mod error;
 pub mod layout;
+pub mod plan;
+pub mod plan;

@@ -1,0 +1,54 @@
+//! What a definition means: everything that a start needs, as plain data.
+//!
+//! A [`Plan`] is made by a pure function of a definition and the facts of the host, is compared with `==` in tests, told
+//! to systemd (its [`Unit`]) and written to /run/soute/state/NAME/plan.json, the snapshot from which the runner works.
+//! The runner never sees a definition.
+
+mod disk;
+mod link;
+mod sandbox;
+mod snapshot;
+mod unit;
+
+pub use disk::{Disk, DiskKind, DiskMode, IdRange};
+pub use link::{Cidr, Link, Network, Route};
+pub use sandbox::{
+    BindIds, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload, Sandbox,
+};
+pub use snapshot::{MAIN_PID, PLAN};
+pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the snapshot's shape; a runner refuses another one.
+pub const VERSION: u32 = 1;
+
+/// One container as it will be started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`VERSION`] of the soute that wrote it.
+    pub version: u32,
+    /// The container's name.
+    pub name: String,
+    /// The image it runs, and that image's digest.
+    pub image: ImageReference,
+    /// Where its definition lies; empty for a one-off container.
+    pub definition: String,
+    /// What systemd is told.
+    pub unit: Unit,
+    /// Where its root comes from.
+    pub disk: Disk,
+    /// What the runner builds.
+    pub sandbox: Sandbox,
+    /// The wires, in the order of eth0, eth1, …
+    pub links: Vec<Link>,
+}
+
+/// An image of the store, as it was when the plan was made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ImageReference {
+    /// Its name in the store.
+    pub name: String,
+    /// "sha256:…"; empty where an image carries none.
+    pub digest: String,
+}

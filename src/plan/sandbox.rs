@@ -1,0 +1,187 @@
+//! What the runner builds around the payload.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything inside the unit but the disk and the wires.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Which namespaces are its own.
+    pub namespaces: Namespaces,
+    /// The host name inside.
+    pub hostname: String,
+    /// The payload.
+    pub process: Process,
+    /// Who is PID 1.
+    pub init: Init,
+    /// When a start is over.
+    pub ready: Ready,
+    /// Declared mounts, and tmpfs on /tmp and /run where the disk is read-only.
+    pub mounts: Vec<Mount>,
+    /// Generated files, bound over those of the image.
+    pub files: Vec<FileSource>,
+    /// Names with dots, and values; of the container's own namespaces.
+    pub sysctls: Vec<(String, String)>,
+    /// The signal that asks the payload to end.
+    pub stop_signal: i32,
+    /// What `reload` does.
+    pub reload: Option<Reload>,
+}
+
+/// Which namespaces are the container's own; the mount namespace always is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespaces {
+    /// Own ids.
+    pub user: bool,
+    /// Own process ids.
+    pub pid: bool,
+    /// Own interfaces.
+    pub network: bool,
+    /// Own System V and POSIX queues.
+    pub ipc: bool,
+    /// Own host name.
+    pub uts: bool,
+    /// Own view of the control groups.
+    pub cgroup: bool,
+    /// Own boot clock.
+    pub time: bool,
+}
+
+/// The payload's process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// The program and its arguments, as execve(2) gets them; the program is looked up in the container's PATH.
+    pub argv: Vec<String>,
+    /// The whole environment; nothing of the host's is added.
+    pub environment: Vec<(String, String)>,
+    /// "name", "1000" or "name:group", resolved inside.
+    pub user: String,
+    /// Supplementary groups, resolved inside.
+    pub groups: Vec<String>,
+    /// Where it starts.
+    pub working_directory: String,
+    /// The file mode creation mask.
+    pub umask: u32,
+    /// The bounding set, one bit a capability.
+    pub capabilities: u64,
+    /// PR_SET_NO_NEW_PRIVS.
+    pub no_new_privileges: bool,
+    /// A pty of the caller's on stdin, stdout and stderr: it becomes the controlling terminal.
+    pub terminal: bool,
+}
+
+/// Who is PID 1 in the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Init {
+    /// The payload itself.
+    None,
+    /// A tiny process of ours that reaps orphans and passes signals on.
+    Reaper,
+    /// The image's own init: the container boots.
+    Image,
+}
+
+/// When a start is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ready {
+    /// When execve(2) has succeeded.
+    Exec,
+    /// When the payload sends READY=1.
+    Notify,
+}
+
+/// What `systemctl reload` does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reload {
+    /// A signal to the payload.
+    Signal(i32),
+    /// A command inside, as `exec` runs one.
+    Command(Vec<String>),
+}
+
+/// One mount in the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// What is mounted.
+    pub source: MountSource,
+    /// Where, absolute and inside.
+    pub target: String,
+    /// Flags of the mount.
+    pub flags: MountFlags,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MountSource {
+    /// A directory or file of the host, or a named volume's directory.
+    Bind {
+        /// The path on the host.
+        path: PathBuf,
+        /// What to do where it is absent.
+        missing: Missing,
+        /// How its owners appear inside.
+        ids: BindIds,
+        /// With what is mounted below it.
+        recursive: bool,
+    },
+    /// Memory, gone at stop.
+    Tmpfs {
+        /// Bytes; the kernel's default (half of memory) when absent.
+        size: Option<u64>,
+        /// Permission bits of its root.
+        mode: u32,
+    },
+}
+
+/// What to do where a bind's source is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// Refuse to start.
+    Fail,
+    /// Go on without the mount.
+    Skip,
+    /// Make a directory, owned by root.
+    CreateDirectory,
+}
+
+/// How the owners of a bind's files appear inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BindIds {
+    /// uid 33 is uid 33: an idmapped mount.
+    Same,
+    /// Our root is the source's owner.
+    Owner,
+    /// Not mapped: the files belong to nobody inside.
+    None,
+}
+
+/// Flags of a mount; propagation is always private.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MountFlags {
+    /// No writes.
+    pub read_only: bool,
+    /// Set-user-id bits do nothing.
+    pub nosuid: bool,
+    /// Device nodes do nothing.
+    pub nodev: bool,
+    /// Nothing is executed.
+    pub noexec: bool,
+    /// Access times stay.
+    pub noatime: bool,
+}
+
+/// A generated file, bound over one of the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSource {
+    /// Where, absolute and inside.
+    pub target: String,
+    /// What it holds.
+    pub content: String,
+}
