@@ -7,4 +7,3 @@
 pub mod error;
 pub mod layout;
 pub mod plan;
-pub mod plan;
