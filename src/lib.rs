@@ -7,3 +7,4 @@
 pub mod error;
 pub mod layout;
 pub mod plan;
+pub mod sandbox;

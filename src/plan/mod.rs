@@ -34,6 +34,8 @@ pub struct Plan {
     pub image: ImageReference,
     /// Where its definition lies; empty for a one-off container.
     pub definition: String,
+    /// A one-off container: its disk goes with it.
+    pub ephemeral: bool,
     /// What systemd is told.
     pub unit: Unit,
     /// Where its root comes from.

@@ -21,6 +21,9 @@ pub struct Sandbox {
     pub mounts: Vec<Mount>,
     /// Generated files, bound over those of the image.
     pub files: Vec<FileSource>,
+    /// The FIFO of soute-log@.socket, which stands behind /dev/stdout and /dev/stderr: wherever fd 1 and 2 are the
+    /// journal's sockets, which cannot be opened by name (ENXIO).
+    pub log: Option<PathBuf>,
     /// Names with dots, and values; of the container's own namespaces.
     pub sysctls: Vec<(String, String)>,
     /// The signal that asks the payload to end.
@@ -184,4 +187,37 @@ pub struct FileSource {
     pub target: String,
     /// What it holds.
     pub content: String,
+}
+
+#[cfg(test)]
+impl Sandbox {
+    /// The smallest sandbox, for tests of what is done with one.
+    pub fn example() -> Self {
+        let own = true;
+        let namespaces = Namespaces { user: own, pid: own, network: own, ipc: own, uts: own, cgroup: own, time: own };
+        let process = Process {
+            argv: vec!["/bin/true".into()],
+            environment: Vec::new(),
+            user: "root".into(),
+            groups: Vec::new(),
+            working_directory: "/".into(),
+            umask: 0o022,
+            capabilities: 0,
+            no_new_privileges: true,
+            terminal: false,
+        };
+        Self {
+            namespaces,
+            hostname: "example".into(),
+            process,
+            init: Init::None,
+            ready: Ready::Exec,
+            mounts: Vec::new(),
+            files: Vec::new(),
+            log: None,
+            sysctls: Vec::new(),
+            stop_signal: 15,
+            reload: None,
+        }
+    }
 }

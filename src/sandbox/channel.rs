@@ -1,0 +1,124 @@
+//! The wire between the runner and the process that becomes the payload: one SOCK_SEQPACKET pair, both ends close-on-exec.
+//!
+//! ```text
+//! runner                                payload-to-be
+//!   ── Mapped ──▶                         ids are in force, the mounts show them
+//!   ── Wired ──▶                          the links are there
+//!                          ◀── Built ──
+//!   (MAINPID= sent, barrier passed)
+//!   ── Go ──▶
+//!                          ◀── end of file: execve(2) has closed it   or   CannotExecute(text)
+//! ```
+
+use std::os::fd::OwnedFd;
+
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+
+use crate::error::{Context, Error, Result};
+
+/// Longer error texts are cut; a datagram of this size always fits.
+const TEXT: usize = 4000;
+
+/// What is said on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// The id map is written and the prepared mounts show it.
+    Mapped,
+    /// The links are in the network namespace.
+    Wired,
+    /// Everything is built but for the last step.
+    Built,
+    /// Take the last step.
+    Go,
+    /// It failed; what to tell the user.
+    Failed(String),
+    /// The program could not be executed; what to tell the user.
+    CannotExecute(String),
+    /// The other end is gone: by execve, or by death.
+    Closed,
+}
+
+/// One end.
+#[derive(Debug)]
+pub struct Channel(OwnedFd);
+
+impl Channel {
+    /// Both ends.
+    pub fn pair() -> Result<(Self, Self)> {
+        let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .context("cannot make a socket pair")?;
+        Ok((Self(a), Self(b)))
+    }
+
+    /// Says something; what nobody hears any more is an error.
+    pub fn say(&self, message: &Message) -> Result<()> {
+        let (tag, text): (u8, &str) = match message {
+            Message::Mapped => (b'm', ""),
+            Message::Wired => (b'w', ""),
+            Message::Built => (b'b', ""),
+            Message::Go => (b'g', ""),
+            Message::Failed(text) => (b'f', text),
+            Message::CannotExecute(text) => (b'x', text),
+            Message::Closed => return Ok(()),
+        };
+        let mut bytes = vec![tag];
+        bytes.extend(text.bytes().take(TEXT));
+        send(&self.0, &bytes, SendFlags::NOSIGNAL).map(drop).context("cannot speak to the other side of the sandbox")
+    }
+
+    /// The next message.
+    pub fn hear(&self) -> Result<Message> {
+        let mut bytes = [0; TEXT + 1];
+        let (length, _) = rustix::io::retry_on_intr(|| recv(&self.0, &mut bytes[..], RecvFlags::empty()))
+            .context("cannot hear the other side of the sandbox")?;
+        let Some((tag, text)) = bytes[..length].split_first() else { return Ok(Message::Closed) };
+        let text = || String::from_utf8_lossy(text).into_owned();
+        Ok(match tag {
+            b'm' => Message::Mapped,
+            b'w' => Message::Wired,
+            b'b' => Message::Built,
+            b'g' => Message::Go,
+            b'f' => Message::Failed(text()),
+            b'x' => Message::CannotExecute(text()),
+            other => return Err(Error::failed(format!("the other side of the sandbox said {other:#x}"))),
+        })
+    }
+
+    /// The next message, which must be this one.
+    pub fn expect(&self, wanted: &Message) -> Result<()> {
+        match self.hear()? {
+            heard if heard == *wanted => Ok(()),
+            Message::Failed(text) | Message::CannotExecute(text) => Err(Error::failed(text)),
+            Message::Closed => Err(Error::failed("the other side of the sandbox has gone")),
+            other => Err(Error::failed(format!("heard {other:?} from the sandbox in place of {wanted:?}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_end_is_heard_as_closed() {
+        let (near, far) = Channel::pair().unwrap();
+        near.say(&Message::Failed("cannot mount /proc".into())).unwrap();
+        drop(near);
+        assert_eq!(far.hear().unwrap(), Message::Failed("cannot mount /proc".into()));
+        assert_eq!(far.hear().unwrap(), Message::Closed);
+    }
+
+    #[test]
+    fn a_failure_in_place_of_what_was_expected_is_that_failure() {
+        let (near, far) = Channel::pair().unwrap();
+        near.say(&Message::Failed("no such user: www".into())).unwrap();
+        assert_eq!(far.expect(&Message::Built).unwrap_err().to_string(), "no such user: www");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_not_refused() {
+        let (near, far) = Channel::pair().unwrap();
+        near.say(&Message::Failed("x".repeat(100_000))).unwrap();
+        assert_eq!(far.hear().unwrap(), Message::Failed("x".repeat(TEXT)));
+    }
+}

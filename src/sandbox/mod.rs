@@ -1,0 +1,8 @@
+//! Inside the unit: what the runner builds around the payload.
+
+pub mod channel;
+pub mod mounts;
+pub mod notify;
+pub mod operations;
+pub mod raw;
+pub mod root;

@@ -1,0 +1,174 @@
+//! The mounts of a container as data: which, where, and in what order. Made by a pure function, done by `perform`.
+
+use crate::plan::{Init, Mount, MountFlags, MountSource, Ready, Sandbox};
+
+/// One thing to do to the container's tree, in the order of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// A fresh proc of the container's pid namespace.
+    Proc,
+    /// A fresh read-only sysfs of its network namespace.
+    Sys,
+    /// The control groups below the unit's own; writable where they are delegated.
+    Cgroup {
+        /// Whether the container may make groups of its own.
+        writable: bool,
+    },
+    /// A minimal /dev with its own devpts, shm and mqueue.
+    Dev {
+        /// /dev/console exists.
+        console: bool,
+    },
+    /// Memory.
+    Tmpfs {
+        /// Where.
+        target: String,
+        /// Bytes.
+        size: Option<u64>,
+        /// Permission bits.
+        mode: u32,
+        /// Flags.
+        flags: MountFlags,
+    },
+    /// A bind that the runner has opened and mapped, by its place among the plan's mounts.
+    Prepared {
+        /// Its place.
+        index: usize,
+        /// Where.
+        target: String,
+    },
+    /// /run/host: what the container may know of its manager, and the notify socket.
+    Host {
+        /// The payload gets a notify socket.
+        notify: bool,
+    },
+    /// A generated file over one of the image.
+    File {
+        /// Which of the plan's files.
+        index: usize,
+        /// Where.
+        target: String,
+    },
+    /// A file or directory of the kernel made empty.
+    Mask(&'static str),
+    /// A part of the kernel's file systems made read-only.
+    ReadOnly(&'static str),
+}
+
+/// Everything that any of Docker, Podman, nspawn and LXC masks.
+const MASKED: [&str; 17] = [
+    "/proc/acpi",
+    "/proc/apm",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/sysrq-trigger",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/dev/block",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+    "/sys/fs/selinux",
+];
+
+/// What all of them make read-only; /proc/sys/net belongs to the container's own network namespace and stays writable.
+const READ_ONLY: [&str; 4] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"];
+
+/// The operations of a sandbox, ready to be done in this order.
+pub fn operations(sandbox: &Sandbox) -> Vec<Operation> {
+    let boots = sandbox.init == Init::Image;
+    let mut list = vec![Operation::Proc, Operation::Sys, Operation::Cgroup { writable: boots }];
+    list.push(Operation::Dev { console: boots || sandbox.process.terminal });
+    let mut placed = Vec::new();
+    if boots {
+        // An init mounts these itself unless they are mount points already; /run/host must lie on the one that stays.
+        placed.push(tmpfs("/run", 0o755));
+    }
+    if boots || sandbox.ready == Ready::Notify || !sandbox.files.is_empty() {
+        placed.push(Operation::Host { notify: sandbox.ready == Ready::Notify });
+    }
+    placed.extend(sandbox.mounts.iter().enumerate().map(|(index, mount)| declared(index, mount)));
+    // By depth, so that none covers another; the sort is stable: of two at one depth, the definition's order decides.
+    placed.sort_by_key(|operation| depth(operation.target()));
+    list.extend(placed);
+    let files = sandbox.files.iter().enumerate();
+    list.extend(files.map(|(index, file)| Operation::File { index, target: file.target.clone() }));
+    list.extend(READ_ONLY.map(Operation::ReadOnly));
+    list.extend(MASKED.map(Operation::Mask));
+    list
+}
+
+fn declared(index: usize, mount: &Mount) -> Operation {
+    let target = mount.target.clone();
+    match mount.source {
+        MountSource::Tmpfs { size, mode } => Operation::Tmpfs { target, size, mode, flags: mount.flags },
+        MountSource::Bind { .. } => Operation::Prepared { index, target },
+    }
+}
+
+fn tmpfs(target: &str, mode: u32) -> Operation {
+    let flags = MountFlags { nosuid: true, nodev: true, ..MountFlags::default() };
+    Operation::Tmpfs { target: target.to_owned(), size: None, mode, flags }
+}
+
+impl Operation {
+    fn target(&self) -> &str {
+        match self {
+            Self::Tmpfs { target, .. } | Self::Prepared { target, .. } | Self::File { target, .. } => target,
+            Self::Mask(target) | Self::ReadOnly(target) => target,
+            Self::Proc => "/proc",
+            Self::Sys => "/sys",
+            Self::Cgroup { .. } => "/sys/fs/cgroup",
+            Self::Dev { .. } => "/dev",
+            Self::Host { .. } => "/run/host",
+        }
+    }
+}
+
+fn depth(target: &str) -> usize {
+    target.split('/').filter(|part| !part.is_empty()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::FileSource;
+
+    fn at(target: &str) -> Mount {
+        let source = MountSource::Tmpfs { size: None, mode: 0o755 };
+        Mount { source, target: target.into(), flags: MountFlags::default() }
+    }
+
+    fn order(sandbox: &Sandbox) -> Vec<String> {
+        operations(sandbox).iter().map(|operation| operation.target().to_owned()).collect()
+    }
+
+    #[test]
+    fn mounts_are_sorted_by_depth_and_stay_in_order_otherwise() {
+        let sandbox = Sandbox { mounts: ["/srv/b/c", "/srv", "/b", "/srv/a"].map(at).into(), ..Sandbox::example() };
+        assert_eq!(order(&sandbox)[4..8], ["/srv", "/b", "/srv/a", "/srv/b/c"]);
+    }
+
+    #[test]
+    fn a_tmpfs_on_run_does_not_hide_what_lies_below_it() {
+        let files = vec![FileSource { target: "/etc/resolv.conf".into(), content: String::new() }];
+        let sandbox = Sandbox { mounts: vec![at("/run")], files, ..Sandbox::example() };
+        assert_eq!(order(&sandbox)[4..7], ["/run", "/run/host", "/etc/resolv.conf"]);
+    }
+
+    #[test]
+    fn a_plain_container_gets_nothing_in_run() {
+        assert!(!order(&Sandbox::example()).contains(&"/run/host".to_owned()));
+    }
+
+    #[test]
+    fn masks_come_last_so_that_no_mount_covers_them() {
+        let order = order(&Sandbox { mounts: vec![at("/proc/x")], ..Sandbox::example() });
+        assert_eq!(order.last().unwrap(), MASKED.last().unwrap());
+    }
+}

@@ -1,0 +1,174 @@
+//! Paths of the container, resolved in the container's root and nowhere else.
+//!
+//! The tree is hostile: every name may be a symbolic link, and another container that shares a volume may swap names while
+//! we look. openat2(2) with RESOLVE_IN_ROOT makes the kernel treat the root as "/" for every step.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, readlinkat};
+use rustix::io::Errno;
+
+use crate::error::{Context, Error, Result};
+
+/// The kernel gives up after as many links in one path (MAXSYMLINKS).
+const LINKS: usize = 40;
+
+const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+/// What a mount point must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// Anything that is not a directory.
+    File,
+}
+
+/// Opens a path of the container; symbolic links are followed inside it.
+pub fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    openat2(root, relative(path), flags | OFlags::CLOEXEC, Mode::empty(), IN_ROOT)
+}
+
+/// Opens a directory of the root's top level that must not be a link: /dev, /proc and /sys of an image decide where the
+/// kernel's own file systems appear.
+pub fn api_mount_point(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    let open = || {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat2(root, relative(name), flags, Mode::empty(), IN_ROOT | ResolveFlags::NO_SYMLINKS)
+    };
+    let found = match open() {
+        Err(Errno::NOENT) => mkdirat(root, relative(name), Mode::from_raw_mode(0o755)).and_then(|()| open()),
+        other => other,
+    };
+    match found {
+        Err(Errno::LOOP | Errno::NOTDIR) => Err(Error::failed(format!("{name} of the image is not a directory"))),
+        other => other.with_context(|| format!("cannot open {name} of the image")),
+    }
+}
+
+/// Opens a mount point, making what is missing of it.
+pub fn mount_point(root: BorrowedFd<'_>, path: &str, kind: Kind) -> Result<OwnedFd> {
+    let found = resolve(root, path, kind, LINKS).with_context(|| format!("cannot make {path} in the container"))?;
+    let stat = rustix::fs::fstat(&found).with_context(|| format!("cannot look at {path} in the container"))?;
+    let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    match (kind, is_directory) {
+        (Kind::Directory, false) => Err(Error::failed(format!("{path} in the container is not a directory"))),
+        (Kind::File, true) => Err(Error::failed(format!("{path} in the container is a directory"))),
+        _ => Ok(found),
+    }
+}
+
+fn resolve(root: BorrowedFd<'_>, path: &str, kind: Kind, links: usize) -> rustix::io::Result<OwnedFd> {
+    match open(root, path, OFlags::PATH) {
+        Err(Errno::NOENT) => {}
+        other => return other,
+    }
+    let links = links.checked_sub(1).ok_or(Errno::LOOP)?;
+    let (parent, name) = split(path).ok_or(Errno::NOENT)?;
+    let directory = resolve(root, parent, Kind::Directory, links)?;
+    match make(directory.as_fd(), name, kind) {
+        Ok(()) => open(root, path, OFlags::PATH),
+        // A dangling link, as /etc/resolv.conf of a Debian image: what it names is made, inside.
+        Err(Errno::EXIST) => {
+            let target = readlinkat(&directory, name, Vec::new())?;
+            let target = target.to_str().map_err(|_| Errno::ILSEQ)?;
+            let next = if target.starts_with('/') { target.to_owned() } else { format!("{parent}/{target}") };
+            resolve(root, &next, kind, links)
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+fn make(directory: BorrowedFd<'_>, name: &str, kind: Kind) -> rustix::io::Result<()> {
+    match kind {
+        Kind::Directory => mkdirat(directory, name, Mode::from_raw_mode(0o755)),
+        Kind::File => {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            openat(directory, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+        }
+    }
+}
+
+/// "/etc/hosts" as ("/etc", "hosts"); none for the root itself and for paths that end in "..".
+fn split(path: &str) -> Option<(&str, &str)> {
+    let path = path.trim_end_matches('/');
+    let (parent, name) = path.rsplit_once('/')?;
+    if matches!(name, "" | "." | "..") { None } else { Some((if parent.is_empty() { "/" } else { parent }, name)) }
+}
+
+/// mkdirat(2) knows nothing of RESOLVE_IN_ROOT: for one name, without the slash, it need not.
+fn relative(path: &str) -> &str {
+    match path.trim_start_matches('/') {
+        "" => ".",
+        rest => rest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn root() -> (tempfile::TempDir, OwnedFd) {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = rustix::fs::open(dir.path(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        (dir, fd)
+    }
+
+    #[test]
+    fn a_missing_mount_point_is_made_with_its_parents() {
+        let (dir, fd) = root();
+        mount_point(fd.as_fd(), "/srv/a/b", Kind::Directory).unwrap();
+        mount_point(fd.as_fd(), "/srv/f", Kind::File).unwrap();
+        assert!(dir.path().join("srv/a/b").is_dir());
+        assert!(dir.path().join("srv/f").is_file());
+    }
+
+    #[test]
+    fn an_absolute_link_stays_inside() {
+        let (dir, fd) = root();
+        let outside = tempfile::tempdir().unwrap();
+        symlink(outside.path(), dir.path().join("etc")).unwrap();
+        mount_point(fd.as_fd(), "/etc/resolv.conf", Kind::File).unwrap();
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+        let inside = dir.path().join(outside.path().strip_prefix("/").unwrap()).join("resolv.conf");
+        assert!(inside.is_file());
+    }
+
+    #[test]
+    fn a_dangling_relative_link_is_made_good_inside() {
+        let (dir, fd) = root();
+        std::fs::create_dir(dir.path().join("etc")).unwrap();
+        symlink("../run/systemd/resolve/stub", dir.path().join("etc/resolv.conf")).unwrap();
+        mount_point(fd.as_fd(), "/etc/resolv.conf", Kind::File).unwrap();
+        assert!(dir.path().join("run/systemd/resolve/stub").is_file());
+    }
+
+    #[test]
+    fn a_loop_of_links_ends() {
+        let (dir, fd) = root();
+        symlink("b", dir.path().join("a")).unwrap();
+        symlink("a", dir.path().join("b")).unwrap();
+        assert!(mount_point(fd.as_fd(), "/a/x", Kind::File).is_err());
+    }
+
+    #[test]
+    fn api_mount_points_are_never_links() {
+        let (dir, fd) = root();
+        symlink("/tmp", dir.path().join("dev")).unwrap();
+        std::fs::write(dir.path().join("sys"), "").unwrap();
+        let text = |name| api_mount_point(fd.as_fd(), name).unwrap_err().to_string();
+        assert_eq!(text("/dev"), "/dev of the image is not a directory");
+        assert_eq!(text("/sys"), "/sys of the image is not a directory");
+        api_mount_point(fd.as_fd(), "/proc").unwrap();
+    }
+
+    #[test]
+    fn a_file_is_no_directory() {
+        let (dir, fd) = root();
+        std::fs::write(dir.path().join("f"), "").unwrap();
+        assert!(mount_point(fd.as_fd(), "/f", Kind::Directory).is_err());
+        assert!(mount_point(fd.as_fd(), "/f/x", Kind::File).is_err());
+        mount_point(fd.as_fd(), "/f", Kind::File).unwrap();
+    }
+}
