@@ -8,3 +8,4 @@ pub mod error;
 pub mod layout;
 pub mod plan;
 pub mod sandbox;
+pub mod network;

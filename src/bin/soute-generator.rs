@@ -1,1 +1,2 @@
+//! Run by systemd at boot and at daemon-reload.
 fn main() {}

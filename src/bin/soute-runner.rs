@@ -1,1 +1,2 @@
+//! Started by systemd in a container's unit.
 fn main() {}

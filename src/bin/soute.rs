@@ -1,1 +1,2 @@
+//! The command that users type.
 fn main() {}

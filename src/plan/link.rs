@@ -17,7 +17,7 @@ pub struct Cidr {
 pub type Network = Cidr;
 
 /// One veth between a bridge of the host and the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// The bridge, which must exist.
     pub bridge: String,

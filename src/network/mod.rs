@@ -1,0 +1,169 @@
+//! Wires: a veth from a bridge of the host into the container, made with blocking rtnetlink.
+//!
+//! Nothing here starts a thread, and nothing is kept: the kernel takes the links with the container's network namespace.
+
+mod inside;
+mod link;
+mod socket;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::libc::RTMGRP_LINK;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::error::{Context, Error, Exit, Result};
+use crate::plan::Link;
+use link::Found;
+use socket::{Refusal, Socket};
+
+/// 2^10 less one: BR_PORT_BITS of net/bridge.
+const BRIDGE_PORTS: u32 = 1023;
+/// The kernel dismantles the namespace of a killed container in the background; its links go meanwhile.
+const STALE_TRIES: u32 = 50;
+const STALE_PAUSE: Duration = Duration::from_millis(10);
+
+/// A bridge of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bridge {
+    /// Its interface index.
+    pub index: u32,
+    /// Its MTU, which is that of links that name none.
+    pub mtu: u32,
+    /// Is it raised? Nothing passes through one that is not.
+    pub up: bool,
+}
+
+/// A socket in the network namespace of the thread that opened it.
+pub struct Netlink {
+    socket: Socket,
+}
+
+impl Netlink {
+    /// Opens the socket.
+    pub fn open() -> Result<Self> {
+        Ok(Self { socket: Socket::open(0)? })
+    }
+
+    /// The bridge of that name.
+    pub fn bridge(&mut self, name: &str) -> Result<Bridge> {
+        self.find_bridge(name)?.ok_or_else(|| Error::failed(format_args!("bridge {name} does not exist")))
+    }
+
+    /// Plugs a new veth into its bridge, and its other end into `netns`.
+    pub fn attach(&mut self, link: &Link, netns: BorrowedFd<'_>) -> Result<()> {
+        let bridge = self.bridge(&link.bridge)?;
+        let create = link::create(link, &bridge, netns)?;
+        let mut tries = 0;
+        while let Err(refusal) = self.socket.one(&create) {
+            tries += 1;
+            if refusal.errno != Errno::EEXIST || tries > STALE_TRIES {
+                return Err(explain(refusal, link)).context(&create.action);
+            }
+            self.remove_stale(link)?;
+        }
+        self.socket.run(&link::dress(&link.host_name)).inspect_err(|_| {
+            // The first error is the one to tell.
+            let _ = self.detach(&link.host_name);
+        })
+    }
+
+    /// Removes a veth of ours, and with it its peer. One that is not there is removed already.
+    pub fn detach(&mut self, host_name: &str) -> Result<()> {
+        match link::find(&mut self.socket, host_name)? {
+            Some(found) if found.is_ours() => self.socket.run(&[link::delete(found.index, host_name)]),
+            Some(found) => Err(Error::failed(format_args!(
+                "cannot remove link {host_name}: it is {} not made by soute",
+                found.what()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The host ends of all our veths.
+    pub fn links_of_ours(&mut self) -> Result<Vec<String>> {
+        let links = link::list(&mut self.socket)?;
+        Ok(links.into_iter().filter(Found::is_ours).map(|found| found.name).collect())
+    }
+
+    /// Inside the container's namespace: raises lo and every link, adds addresses and routes, all in one call.
+    pub fn configure_inside(&mut self, links: &[Link]) -> Result<()> {
+        // An index cannot be chosen at birth (veth_newlink takes the peer's only together with the host end's), nor
+        // guessed: where fb_tunnels_only_for_init_net is 0, namespaces are born with tunl0, sit0 and the like.
+        let found = link::list(&mut self.socket)?;
+        let indexed = links.iter().map(|link| {
+            let index = found.iter().find(|found| found.name == link.name).map(|found| found.index);
+            index
+                .map(|index| (index, link))
+                .ok_or_else(|| Error::failed(format_args!("link {} is not there", link.name)))
+        });
+        self.socket.run(&inside::requests(&indexed.collect::<Result<Vec<_>>>()?)?)
+    }
+
+    fn find_bridge(&mut self, name: &str) -> Result<Option<Bridge>> {
+        let Some(found) = link::find(&mut self.socket, name)? else { return Ok(None) };
+        match found.kind.as_deref() {
+            Some("bridge") => Ok(Some(Bridge { index: found.index, mtu: found.mtu, up: found.up })),
+            _ => Err(Error::failed(format_args!("{name} is not a bridge but {}", found.what()))),
+        }
+    }
+
+    /// Removes what kill -9 left of an earlier run, or waits for the kernel to do so.
+    fn remove_stale(&mut self, link: &Link) -> Result<()> {
+        let found = link::find(&mut self.socket, &link.host_name)?;
+        match found {
+            // The address is a hash of the container and the link: nobody else's veth has it.
+            Some(found) if found.is_veth() && found.mac == link.host_mac => {
+                self.socket.run(&[link::delete(found.index, &link.host_name)])
+            }
+            Some(found) if !found.is_ours() => Err(Error::failed(format_args!(
+                "cannot create link {}: that name is taken by {}",
+                link.host_name,
+                found.what()
+            ))),
+            _ => {
+                std::thread::sleep(STALE_PAUSE);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Waits until a bridge of that name is there; at boot the one who makes it may come after the launcher.
+pub fn wait_for_bridge(name: &str, timeout: Duration) -> Result<Bridge> {
+    // Listening starts before the first look, so that no bridge appears unseen in between.
+    let mut events = Socket::open(RTMGRP_LINK.cast_unsigned())?;
+    let mut netlink = Netlink::open()?;
+    let deadline = Instant::now() + timeout;
+    loop {
+        if let Some(bridge) = netlink.find_bridge(name)? {
+            return Ok(bridge);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let waited = humantime::format_duration(timeout);
+            return Err(Error::new(Exit::TimedOut, format_args!("bridge {name} does not exist, waited for {waited}")));
+        }
+        // A millisecond more than what is left: a timeout rounded down to zero would spin.
+        let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => events.drain(),
+            Err(errno) => return Err(errno).with_context(|| format!("cannot wait for bridge {name}")),
+        }
+    }
+}
+
+/// The kernel's refusal of a veth, with advice where the errno is understood.
+fn explain(refusal: Refusal, link: &Link) -> Error {
+    match refusal.errno {
+        Errno::EXFULL => Error::failed(format_args!(
+            "bridge {} has {BRIDGE_PORTS} ports, and the kernel allows no more: use a second bridge",
+            link.bridge
+        )),
+        Errno::EOPNOTSUPP => Error::failed(format_args!("{}: has the kernel no veth?", Error::from(refusal))),
+        Errno::EEXIST => Error::failed(format_args!("a link of that name, or inside one called {}, exists", link.name)),
+        _ => refusal.into(),
+    }
+}
