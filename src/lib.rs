@@ -4,6 +4,8 @@
 //! transient unit. systemd starts the runner in it, which makes the disk (`image`), builds the namespaces (`sandbox`),
 //! plugs in the wires (`network`) and hands the payload over as MainPID. Nothing of soute stays.
 
+pub mod definition;
+
 pub mod error;
 pub mod layout;
 pub mod plan;

@@ -1,0 +1,87 @@
+//! What a container has of its own, and what it may do.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::definition::types::{Capability, CapabilitySet, DroppedCapability, List};
+
+/// What the container has of its own.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Namespaces {
+    /// Its own network, or the host's; with the host's there is no `network`.
+    pub network: NetworkNamespace,
+    /// Its own range of 65536 ids, recorded and never shared, or the host's ids.
+    pub user: UserNamespace,
+    /// Processes.
+    pub pid: Namespace,
+    /// System V IPC and POSIX message queues.
+    pub ipc: Namespace,
+    /// Host name.
+    pub uts: Namespace,
+    /// The view of the cgroup tree.
+    pub cgroup: Namespace,
+    /// The monotonic clock and the boot clock.
+    pub time: Namespace,
+}
+
+/// A namespace of its own, or the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Namespace {
+    /// Its own.
+    #[default]
+    Private,
+    /// The host's.
+    Host,
+}
+
+/// Whose network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkNamespace {
+    /// Its own.
+    #[default]
+    Private,
+    /// The host's.
+    Host,
+}
+
+/// Whose user ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserNamespace {
+    /// Its own range of 65536.
+    #[default]
+    Auto,
+    /// The host's: root inside is root outside.
+    Host,
+}
+
+/// What the payload may do.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Security {
+    /// No program can gain privileges by being executed; true, but false for init = "image".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_new_privileges: Option<bool>,
+    /// Changes to the eleven capabilities of root.
+    pub capabilities: CapabilityChange,
+}
+
+/// Changes to the capabilities of root in the container.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct CapabilityChange {
+    /// Given, after those of `drop` were taken.
+    pub add: List<Capability>,
+    /// Taken; "ALL" takes every one.
+    pub drop: List<DroppedCapability>,
+}
+
+impl Security {
+    /// What root in the container has.
+    pub fn capabilities(&self) -> CapabilitySet {
+        CapabilitySet::changed(&self.capabilities.add, &self.capabilities.drop)
+    }
+}

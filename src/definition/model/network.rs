@@ -1,0 +1,89 @@
+//! Links to bridges, and the resolver.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::definition::types::{self, Address, Cidr, InterfaceName, List, Mac, StringList};
+
+/// One link of the container.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Network {
+    /// The bridge that the link is a port of; it must exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<InterfaceName>,
+    /// How the link is made.
+    pub kind: NetworkKind,
+    /// The name inside; eth0 for the first, eth1 for the second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<InterfaceName>,
+    /// Addresses with their prefix, such as "10.88.0.10/24".
+    pub address: List<Cidr>,
+    /// Default routers, at most one of each family.
+    pub gateway: List<Address>,
+    /// The Ethernet address inside; a stable hash if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
+    /// The largest packet; the bridge's if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 68, max = 65535))]
+    pub mtu: Option<u32>,
+    /// Further routes.
+    pub routes: Vec<Route>,
+    /// The name of the link's end on the host; vb- and a hash if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<InterfaceName>,
+}
+
+impl Network {
+    /// `name`, or what the link at this index of the list is called.
+    pub fn name(&self, index: usize) -> InterfaceName {
+        self.name.clone().unwrap_or_else(|| InterfaceName::eth(index))
+    }
+
+    /// The default routers as plain addresses.
+    pub fn gateways(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.gateway.iter().map(|address| address.0)
+    }
+}
+
+/// How a link is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkKind {
+    /// A veth pair, one end a port of the bridge.
+    #[default]
+    Bridge,
+}
+
+/// A route of the container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Route {
+    /// The network that it leads to.
+    pub to: types::Network,
+    /// The router; without one the network is on the link itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<Address>,
+    /// The smaller wins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u32>,
+    /// The routing table; main.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub table: Option<u32>,
+}
+
+/// /etc/resolv.conf of the container.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Dns {
+    /// Name servers; with none the image's file is left alone.
+    pub servers: List<Address>,
+    /// Domains to search.
+    pub search: StringList,
+    /// Options of resolv.conf(5).
+    pub options: StringList,
+}

@@ -1,0 +1,50 @@
+//! Values that were understood once, at the edge: whoever holds one cannot hold a bad one.
+//!
+//! Every type reads from text (`FromStr`, so that flags share it), from TOML (some from integers too), and prints back
+//! to a text that reads the same.
+
+mod address;
+mod capability;
+mod cpu;
+mod dependency;
+mod environment;
+mod hostname;
+mod interface;
+mod limit;
+mod list;
+mod mac;
+mod mode;
+mod name;
+mod path;
+mod rate;
+mod rlimit;
+mod scalar;
+mod signal;
+mod size;
+mod span;
+mod sysctl;
+mod text;
+mod user;
+
+pub use address::{Address, Cidr, Network};
+pub use capability::{Capability, CapabilitySet, DroppedCapability};
+pub use cpu::{CpuSet, CpuWeight, Cpus, Weight};
+pub use dependency::Dependency;
+pub use environment::{EnvironmentFile, EnvironmentName};
+pub use hostname::{Hostname, Timezone};
+pub use interface::InterfaceName;
+pub use limit::{CountOrShare, Limit, SizeOrShare};
+pub use list::{List, StringList};
+pub use mac::Mac;
+pub use mode::Mode;
+pub use name::Name;
+pub use path::{GuestPath, HostPath, MountSource};
+pub use rate::{Rate, RateLimit};
+pub use rlimit::{Rlimit, RlimitName};
+pub use scalar::Refused;
+pub use signal::{ExitStatus, Signal};
+pub use size::ByteSize;
+pub use span::Span;
+pub use sysctl::{SysctlName, SysctlNamespace};
+pub use text::{Text, escaped};
+pub use user::{Account, UserSpec};
