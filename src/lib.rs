@@ -7,6 +7,7 @@
 pub mod definition;
 
 pub mod error;
+pub mod image;
 pub mod layout;
 pub mod plan;
 pub mod sandbox;

@@ -2,10 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ffi::{CStr, c_char, c_void};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
 use rustix::io::{Errno, Result};
+use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Setter, ioctl, opcode};
 use rustix::process::Pid;
 
 /// The two sides of [`clone3`].
@@ -126,6 +128,119 @@ pub fn take_passed(fd: RawFd) -> Result<OwnedFd> {
     }
     // SAFETY: the descriptor is open, came from our parent, and nothing else in this process owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `struct btrfs_ioctl_vol_args`, linux/btrfs.h.
+#[repr(C)]
+struct BtrfsVolume {
+    fd: i64,
+    name: [u8; 4088],
+}
+
+impl BtrfsVolume {
+    fn new(fd: i64, name: &CStr) -> Result<Self> {
+        let bytes = name.to_bytes();
+        let mut volume = Self { fd, name: [0; 4088] };
+        // BTRFS_PATH_NAME_MAX is 4087; the name of a directory entry is shorter still.
+        volume
+            .name
+            .get_mut(..bytes.len())
+            .filter(|_| bytes.len() < 256)
+            .ok_or(Errno::NAMETOOLONG)?
+            .copy_from_slice(bytes);
+        Ok(volume)
+    }
+}
+
+/// BTRFS_IOC_SNAP_CREATE: a writable snapshot of the subvolume `source` as `name` in `parent`.
+pub fn btrfs_snapshot(parent: BorrowedFd<'_>, name: &CStr, source: BorrowedFd<'_>) -> Result<()> {
+    const SNAP_CREATE: Opcode = opcode::write::<BtrfsVolume>(0x94, 1);
+    let volume = BtrfsVolume::new(source.as_raw_fd().into(), name)?;
+    // SAFETY: the kernel reads one btrfs_ioctl_vol_args, and `source` is open for the length of the call.
+    unsafe { ioctl(parent, Setter::<SNAP_CREATE, BtrfsVolume>::new(volume)) }
+}
+
+/// BTRFS_IOC_SUBVOL_CREATE: an empty subvolume `name` in `parent`.
+pub fn btrfs_create_subvolume(parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    const SUBVOL_CREATE: Opcode = opcode::write::<BtrfsVolume>(0x94, 14);
+    // SAFETY: the kernel reads one btrfs_ioctl_vol_args; `fd` is unused here.
+    unsafe { ioctl(parent, Setter::<SUBVOL_CREATE, BtrfsVolume>::new(BtrfsVolume::new(0, name)?)) }
+}
+
+/// BTRFS_IOC_SNAP_DESTROY: removes the subvolume `name` of `parent` with all its files at once.
+pub fn btrfs_destroy_subvolume(parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    const SNAP_DESTROY: Opcode = opcode::write::<BtrfsVolume>(0x94, 15);
+    // SAFETY: the kernel reads one btrfs_ioctl_vol_args; `fd` is unused here.
+    unsafe { ioctl(parent, Setter::<SNAP_DESTROY, BtrfsVolume>::new(BtrfsVolume::new(0, name)?)) }
+}
+
+/// `struct loop_info64`, linux/loop.h.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct LoopInfo {
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    sizelimit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    file_name: [c_char; 64],
+    crypt_name: [c_char; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+
+/// `struct loop_config`, linux/loop.h.
+#[repr(C)]
+struct LoopConfig {
+    fd: u32,
+    block_size: u32,
+    info: LoopInfo,
+    reserved: [u64; 8],
+}
+
+/// LOOP_CTL_GET_FREE: the number of a loop device that was free a moment ago.
+pub fn loop_get_free(control: BorrowedFd<'_>) -> Result<u32> {
+    struct GetFree;
+    // SAFETY: LOOP_CTL_GET_FREE takes no argument; its result is the return value.
+    unsafe impl Ioctl for GetFree {
+        type Output = u32;
+        const IS_MUTATING: bool = false;
+        fn opcode(&self) -> Opcode {
+            0x4c82
+        }
+        fn as_ptr(&mut self) -> *mut c_void {
+            std::ptr::null_mut()
+        }
+        unsafe fn output_from_ptr(out: IoctlOutput, _: *mut c_void) -> Result<u32> {
+            u32::try_from(out).map_err(|_| Errno::RANGE)
+        }
+    }
+    // SAFETY: as above.
+    unsafe { ioctl(control, GetFree) }
+}
+
+/// LOOP_CONFIGURE: puts `file` behind the loop device with these LO_FLAGS_*.
+pub fn loop_configure(device: BorrowedFd<'_>, file: BorrowedFd<'_>, flags: u32, block_size: u32) -> Result<()> {
+    const CONFIGURE: Opcode = 0x4c0a;
+    // SAFETY: all-zero is a valid value of these structures of integers.
+    let mut config: LoopConfig = unsafe { std::mem::zeroed() };
+    config.fd = file.as_fd().as_raw_fd().cast_unsigned();
+    config.block_size = block_size;
+    config.info.flags = flags;
+    // SAFETY: the kernel reads one loop_config, and `file` is open for the length of the call.
+    unsafe { ioctl(device, Setter::<CONFIGURE, LoopConfig>::new(config)) }
+}
+
+/// LOOP_GET_STATUS64: the LO_FLAGS_* in force.
+pub fn loop_flags(device: BorrowedFd<'_>) -> Result<u32> {
+    const GET_STATUS64: Opcode = 0x4c05;
+    // SAFETY: the kernel fills one loop_info64.
+    let info: LoopInfo = unsafe { ioctl(device, rustix::ioctl::Getter::<GET_STATUS64, LoopInfo>::new())? };
+    Ok(info.flags)
 }
 
 fn last_error() -> Errno {

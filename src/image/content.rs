@@ -1,0 +1,142 @@
+//! The bytes of one file: shared where the file system can, else copied with their holes.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{FileType, SeekFrom, copy_file_range, fstat, ftruncate, ioctl_ficlone, seek};
+use rustix::io::{Errno, Result, pread, pwrite};
+
+/// So much at a time, so that progress is seen.
+const CHUNK: u64 = 64 << 20;
+const BUFFER: usize = 256 << 10;
+
+/// Copies contents from one file system to another, and remembers what these two can do.
+#[derive(Debug)]
+pub struct Copier {
+    /// Cleared once the file systems have refused FICLONE for good.
+    reflink: bool,
+    in_kernel: bool,
+    buffer: Vec<u8>,
+    /// Files whose bytes had to be copied.
+    pub copied: u64,
+    /// Files whose bytes are shared.
+    pub cloned: u64,
+}
+
+impl Default for Copier {
+    fn default() -> Self {
+        Self { reflink: true, in_kernel: true, buffer: Vec::new(), copied: 0, cloned: 0 }
+    }
+}
+
+impl Copier {
+    /// Makes the empty file `to` equal to `from`; `progress` gets the bytes done since it was last called.
+    pub fn copy(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, progress: &mut dyn FnMut(u64)) -> Result<()> {
+        let stat = fstat(from)?;
+        let size = u64::try_from(stat.st_size).map_err(|_| Errno::INVAL)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Errno::INVAL);
+        }
+        if size == 0 {
+            return Ok(());
+        }
+        if self.reflink && self.clone_whole(from, to)? {
+            self.cloned += 1;
+            progress(size);
+            return Ok(());
+        }
+        self.copied += 1;
+        #[allow(clippy::unnecessary_cast, reason = "another type on other architectures")]
+        let sparse = (stat.st_blocks as u64) * 512 < size;
+        if sparse { self.copy_sparse(from, to, size, progress) } else { self.copy_range(from, to, 0, size, progress) }
+    }
+
+    fn clone_whole(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<bool> {
+        match ioctl_ficlone(to, from) {
+            Ok(()) => Ok(true),
+            Err(Errno::OPNOTSUPP | Errno::XDEV | Errno::NOTTY | Errno::NOSYS) => {
+                self.reflink = false;
+                Ok(false)
+            }
+            // Only this file: swap, no-copy-on-write (btrfs) or DAX.
+            Err(Errno::INVAL | Errno::TXTBSY | Errno::PERM) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn copy_sparse(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        size: u64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        ftruncate(to, size)?;
+        let mut at = 0;
+        while at < size {
+            let data = match seek(from, SeekFrom::Data(at)) {
+                // Nothing but a hole from here on.
+                Err(Errno::NXIO) => break,
+                other => other?,
+            };
+            let hole = seek(from, SeekFrom::Hole(data))?.min(size);
+            if hole <= data {
+                break;
+            }
+            progress(data - at);
+            self.copy_range(from, to, data, hole, progress)?;
+            at = hole;
+        }
+        progress(size.saturating_sub(at));
+        Ok(())
+    }
+
+    /// Copies [start, end); ends early where the source does.
+    fn copy_range(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        start: u64,
+        end: u64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        let (mut source, mut target) = (start, start);
+        while self.in_kernel && source < end {
+            let wanted = usize::try_from((end - source).min(CHUNK)).unwrap_or(usize::MAX);
+            match copy_file_range(from, Some(&mut source), to, Some(&mut target), wanted) {
+                // 0 is also the answer of file systems whose sizes are made up.
+                Ok(0) => break,
+                Ok(done) => progress(done as u64),
+                Err(Errno::INTR) => {}
+                Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.in_kernel = false,
+                Err(error) => return Err(error),
+            }
+        }
+        self.read_write(from, to, source, end, progress)
+    }
+
+    fn read_write(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        mut at: u64,
+        end: u64,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        while at < end {
+            self.buffer.resize(BUFFER, 0);
+            let wanted = usize::try_from(end - at).unwrap_or(BUFFER).min(BUFFER);
+            let read = match pread(from, &mut self.buffer[..wanted], at) {
+                Ok(0) => break,
+                Err(Errno::INTR) => continue,
+                other => other?,
+            };
+            let mut written = 0;
+            while written < read {
+                written += pwrite(to, &self.buffer[written..read], at + written as u64)?;
+            }
+            at += read as u64;
+            progress(read as u64);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! Disks: the private copy of its image that a container runs on, with the record of its ids and its last exit.
+//!
+//! The record comes before the copy, as the ids in it must be there for whoever allocates next, and containers without
+//! a copy (`mode = "read-only"`) have one too.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags, fsync, mkdirat, statat, syncfs};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::access::{list, open_dir, open_inside};
+use super::copy::{self, CopyMethod, Options, Progress};
+use super::staging::{self, Staging, open_private, secure, trash};
+use super::store::{Image, Kind, RAW, ROOT, Store};
+use super::{delete, file_name, record};
+use crate::error::{Context, Error, Exit, Result};
+use crate::layout::Layout;
+
+const RECORD: &CStr = c"disk.toml";
+const LAST_EXIT: &CStr = c"last-exit.toml";
+
+/// disk.toml.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DiskRecord {
+    /// The image it is, or will be, a copy of.
+    pub image: String,
+    /// That image's digest at the time of the copy.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// The first of the container's 65536 ids; none with `namespaces.user = "host"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ids: Option<u32>,
+    /// The files carry the container's ids, as their file system cannot be idmapped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shifted: bool,
+    /// How the copy was made; none before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copied: Option<CopyMethod>,
+    /// When the copy was made, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+}
+
+/// last-exit.toml, as systemd told it to ExecStopPost=.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LastExit {
+    /// $SERVICE_RESULT: "success", "exit-code", "signal", "oom-kill", …
+    pub result: String,
+    /// $EXIT_CODE: "exited", "killed" or "dumped".
+    pub code: String,
+    /// $EXIT_STATUS: a number, or a signal's name without SIG.
+    pub status: String,
+    /// When, RFC 3339.
+    pub time: String,
+}
+
+/// What copy to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskPlan<'a> {
+    /// The container.
+    pub name: &'a str,
+    /// The image.
+    pub image: &'a str,
+    /// Add the record's first id to every id, for a file system that cannot be idmapped.
+    pub shift: bool,
+    /// Write it through to the disk before it counts. A fresh disk need not outlast a crash.
+    pub durable: bool,
+}
+
+/// The directory of one container's disk.
+#[derive(Debug)]
+pub struct Disk {
+    /// disk.toml.
+    pub record: DiskRecord,
+    dir: OwnedFd,
+}
+
+impl Disk {
+    /// The directory that holds it.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// What the copy is made of, none before it is made.
+    pub fn kind(&self) -> Result<Option<Kind>> {
+        for (name, kind) in [(ROOT, Kind::Tree), (RAW, Kind::Raw)] {
+            match statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => return Ok(Some(kind)),
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(error).context("cannot read the disk"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The root directory of a tree.
+    pub fn root(&self) -> Result<OwnedFd> {
+        open_dir(self.dir(), ROOT).context("cannot open the disk's root")
+    }
+
+    /// The file of a raw disk, for reading and writing.
+    pub fn raw(&self) -> Result<OwnedFd> {
+        open_inside(self.dir(), RAW, OFlags::RDWR | OFlags::NONBLOCK).context("cannot open the disk's file")
+    }
+
+    /// How the container ended last.
+    pub fn last_exit(&self) -> Result<Option<LastExit>> {
+        record::read(self.dir(), LAST_EXIT)
+    }
+}
+
+/// The disk of a container, none if it never had a record.
+pub fn open(layout: &Layout, name: &str) -> Result<Option<Disk>> {
+    let disks = open_private(&layout.disks())?;
+    open_in(disks.as_fd(), name)
+}
+
+fn open_in(disks: BorrowedFd<'_>, name: &str) -> Result<Option<Disk>> {
+    let action = || format!("cannot open the disk of {name}");
+    let dir = match open_dir(disks, &path(name)?) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => other.with_context(action)?,
+    };
+    secure(dir.as_fd()).with_context(action)?;
+    let record = record::read(dir.as_fd(), RECORD).with_context(action)?;
+    Ok(record.map(|record| Disk { record, dir }))
+}
+
+/// Writes the record of a container, whether its copy exists or not.
+pub fn create_record(layout: &Layout, name: &str, record: &DiskRecord, durable: bool) -> Result<Disk> {
+    let disks = open_private(&layout.disks())?;
+    let path = path(name)?;
+    match mkdirat(&disks, &*path, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot create the disk of {name}")),
+    }
+    let dir = open_dir(disks.as_fd(), &path).with_context(|| format!("cannot open the disk of {name}"))?;
+    secure(dir.as_fd()).with_context(|| format!("cannot use the disk of {name}"))?;
+    record::write(dir.as_fd(), RECORD, record, durable).with_context(|| format!("disk of {name}"))?;
+    if durable {
+        fsync(&disks)?;
+    }
+    Ok(Disk { record: record.clone(), dir })
+}
+
+/// Makes the copy, unless there is one. A record with the ids must exist.
+pub fn materialize(layout: &Layout, plan: &DiskPlan<'_>, progress: &mut Progress<'_>) -> Result<Disk> {
+    let disks = open_private(&layout.disks())?;
+    let mut disk = open_in(disks.as_fd(), plan.name)?
+        .ok_or_else(|| Error::failed(format!("the disk of {} has no record", plan.name)))?;
+    if disk.kind()?.is_some() {
+        return Ok(disk);
+    }
+    let image = Store::new(layout)?.open(plan.image)?;
+    image.pin()?;
+    let staging = Staging::begin(disks.as_fd())?;
+    let method = copy_image(&image, &staging, &disk.record, plan, progress)
+        .with_context(|| format!("cannot copy image {}", plan.image))?;
+    if plan.durable {
+        syncfs(staging.dir()).context("cannot write the disk")?;
+    }
+    let entry = if image.info.kind == Kind::Tree { ROOT } else { RAW };
+    // The record first: a disk without its origin could not be told from another image's.
+    disk.record = DiskRecord {
+        image: image.name.clone(),
+        digest: image.info.digest.clone(),
+        ids: disk.record.ids,
+        shifted: plan.shift,
+        copied: Some(method),
+        created: Some(record::now()),
+    };
+    record::write(disk.dir(), RECORD, &disk.record, plan.durable)?;
+    staging
+        .hand_over(entry, disk.dir(), entry)
+        .with_context(|| format!("cannot put the disk of {} in place", plan.name))?;
+    if plan.durable {
+        fsync(disk.dir())?;
+    }
+    Ok(disk)
+}
+
+fn copy_image(
+    image: &Image,
+    staging: &Staging,
+    record: &DiskRecord,
+    plan: &DiskPlan<'_>,
+    progress: &mut Progress<'_>,
+) -> Result<CopyMethod> {
+    let shift = match (plan.shift, record.ids) {
+        (false, _) => None,
+        (true, Some(first)) => Some(first),
+        (true, None) => return Err(Error::failed("the record has no ids to shift to")),
+    };
+    let options = Options { shift, total: Some(image.info.size) };
+    match image.info.kind {
+        Kind::Tree => copy::tree(image.root()?.as_fd(), staging.dir(), ROOT, options, progress),
+        Kind::Raw => copy::raw(image.raw()?.as_fd(), staging.dir(), RAW, options, progress),
+    }
+}
+
+/// Removes the copy and keeps the record: what `mode = "fresh"` does at each start and end.
+pub fn destroy_copy(layout: &Layout, name: &str) -> Result<()> {
+    let disks = open_private(&layout.disks())?;
+    let Some(disk) = open_in(disks.as_fd(), name)? else { return Ok(()) };
+    for entry in [ROOT, RAW] {
+        match trash(disk.dir(), entry, disks.as_fd()) {
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot remove the disk of {name}")),
+            Ok(trash) => delete::remove(disks.as_fd(), &trash)
+                .with_context(|| format!("cannot remove all of the disk of {name}"))?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes disk and record; the ids are free again. False if there was none.
+pub fn remove(layout: &Layout, name: &str) -> Result<bool> {
+    let disks = open_private(&layout.disks())?;
+    let trash = match trash(disks.as_fd(), &path(name)?, disks.as_fd()) {
+        Err(Errno::NOENT) => return Ok(false),
+        other => other.with_context(|| format!("cannot remove the disk of {name}"))?,
+    };
+    delete::remove(disks.as_fd(), &trash).with_context(|| format!("cannot remove all of the disk of {name}"))?;
+    Ok(true)
+}
+
+/// Notes how a container ended; without a record there is nothing to note it beside.
+pub fn record_exit(layout: &Layout, name: &str, exit: &LastExit) -> Result<()> {
+    match open(layout, name)? {
+        Some(disk) => record::write(disk.dir(), LAST_EXIT, exit, false).with_context(|| format!("disk of {name}")),
+        None => Ok(()),
+    }
+}
+
+/// How a container ended last.
+pub fn read_exit(layout: &Layout, name: &str) -> Result<Option<LastExit>> {
+    open(layout, name)?.map_or(Ok(None), |disk| disk.last_exit())
+}
+
+/// All containers that have a disk or a record, sorted by name; one that cannot be read keeps its place.
+pub fn names(layout: &Layout) -> Result<Vec<String>> {
+    let disks = open_private(&layout.disks())?;
+    let mut names: Vec<String> = list(&disks)
+        .context("cannot read the disks")?
+        .into_iter()
+        .filter_map(|entry| entry.name.into_string().ok())
+        .filter(|name| file_name(name).is_ok())
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Removes what killed commands have left.
+pub fn sweep(layout: &Layout) -> Result<()> {
+    staging::sweep(open_private(&layout.disks())?.as_fd())
+}
+
+fn path(name: &str) -> Result<CString> {
+    CString::new(file_name(name)?).map_err(|error| Error::new(Exit::Usage, error))
+}

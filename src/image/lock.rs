@@ -1,0 +1,67 @@
+//! Locks between commands: flock, so that the kernel lets go of them with the process.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::file_name;
+use crate::error::{Context, Error, Exit, Result};
+use crate::layout::Layout;
+
+/// A lock that is held until it is dropped. Order: a name, then the ids, then the store.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for the lock of one container's name.
+    pub fn name(layout: &Layout, name: &str) -> Result<Self> {
+        take(layout, file_name(name)?, FlockOperation::LockExclusive)
+    }
+
+    /// Takes the lock of one container's name, or fails as busy.
+    pub fn try_name(layout: &Layout, name: &str) -> Result<Self> {
+        take(layout, file_name(name)?, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Waits for the lock of the id ranges. The leading dot keeps it apart from a container called "ids".
+    pub fn ids(layout: &Layout) -> Result<Self> {
+        take(layout, ".ids", FlockOperation::LockExclusive)
+    }
+
+    /// Waits for the lock of the store: renames in it, never a copy.
+    pub fn store(layout: &Layout) -> Result<Self> {
+        take(layout, ".store", FlockOperation::LockExclusive)
+    }
+}
+
+fn take(layout: &Layout, name: &str, operation: FlockOperation) -> Result<Lock> {
+    let dir = layout.locks();
+    let path = dir.join(name);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&dir)
+        .with_context(|| format!("cannot create {}", dir.display()))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("cannot open lock {}", path.display()))?;
+    loop {
+        match flock(file.as_fd(), operation) {
+            Ok(()) => return Ok(Lock { _file: file }),
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(Error::new(Exit::Busy, format!("{name} is in use by another command")));
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Loop devices: a raw disk becomes a block device, which goes with its last user (autoclear).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, makedev, minor, mknodat, openat};
+use rustix::io::Errno;
+
+use crate::error::{Context, Error, Result};
+use crate::sandbox::raw::{loop_configure, loop_flags, loop_get_free};
+
+/// Linux's number for loop devices, Documentation/admin-guide/devices.txt.
+const MAJOR: u32 = 7;
+/// LO_FLAGS_*, linux/loop.h.
+const READ_ONLY: u32 = 1;
+const AUTOCLEAR: u32 = 4;
+const DIRECT_IO: u32 = 16;
+/// How often another process may be faster between "free" and "mine".
+const ATTEMPTS: u32 = 64;
+
+/// A file behind a loop device. The device is free again when this, and all mounts of it, are closed.
+#[derive(Debug)]
+pub struct LoopDevice {
+    /// The block device.
+    pub device: OwnedFd,
+    /// N of /dev/loopN.
+    pub number: u32,
+    /// Writes go to the disk as the payload makes them. Without it they are written back by a kernel thread, and a write
+    /// limit of the container's cgroup passes them by.
+    pub direct_io: bool,
+}
+
+impl LoopDevice {
+    /// Its path, for mount(2) and for messages.
+    pub fn path(&self) -> String {
+        format!("/dev/loop{}", self.number)
+    }
+}
+
+/// Attaches a file to a free device.
+pub fn attach(file: BorrowedFd<'_>, read_only: bool) -> Result<LoopDevice> {
+    let control = openat(CWD, "/dev/loop-control", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .context("cannot open /dev/loop-control: is the loop module loaded?")?;
+    let flags = AUTOCLEAR | DIRECT_IO | if read_only { READ_ONLY } else { 0 };
+    for _ in 0..ATTEMPTS {
+        let number = loop_get_free(control.as_fd()).context("cannot find a free loop device")?;
+        let device = open_device(number, read_only).with_context(|| format!("cannot open /dev/loop{number}"))?;
+        match loop_configure(device.as_fd(), file, flags, 0) {
+            Ok(()) => {
+                let flags = loop_flags(device.as_fd()).context("cannot ask the loop device")?;
+                return Ok(LoopDevice { device, number, direct_io: flags & DIRECT_IO != 0 });
+            }
+            Err(Errno::BUSY | Errno::INTR) => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot attach a file to /dev/loop{number}")),
+        }
+    }
+    Err(Error::failed("no loop device stays free for long enough"))
+}
+
+/// Where no devtmpfs makes the node (a container, a lab), we do.
+fn open_device(number: u32, read_only: bool) -> Result<OwnedFd> {
+    let path = format!("/dev/loop{number}");
+    let access = if read_only { OFlags::RDONLY } else { OFlags::RDWR };
+    let open = || openat(CWD, &*path, access | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW, Mode::empty());
+    let device = match open() {
+        Err(Errno::NOENT | Errno::NXIO) => {
+            match mknodat(CWD, &*path, FileType::BlockDevice, Mode::RUSR | Mode::WUSR, makedev(MAJOR, number)) {
+                Ok(()) | Err(Errno::EXIST) => open(),
+                Err(error) => Err(error),
+            }
+        }
+        other => other,
+    }?;
+    let stat = fstat(&device)?;
+    let is_loop = FileType::from_raw_mode(stat.st_mode) == FileType::BlockDevice
+        && (major(stat.st_rdev), minor(stat.st_rdev)) == (MAJOR, number);
+    if is_loop { Ok(device) } else { Err(Error::failed("it is not that loop device")) }
+}

@@ -1,0 +1,195 @@
+//! The store: named images, never run themselves.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::access::{list, open_dir, open_inside};
+use super::lock::Lock;
+use super::staging::{open_private, secure, sweep, trash};
+use super::{delete, file_name, record};
+use crate::error::{Context, Error, Exit, Result};
+use crate::layout::Layout;
+
+/// The root directory of a tree, beside its record.
+pub const ROOT: &CStr = c"root";
+/// The file of a raw image, beside its record.
+pub const RAW: &CStr = c"disk.raw";
+/// The record of an image.
+pub const INFO: &CStr = c"image.toml";
+
+/// What an image is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A directory tree, `root/`.
+    Tree,
+    /// One file with a file system in it, `disk.raw`.
+    Raw,
+}
+
+/// What an image declares for containers that do not say; shown, and used below every definition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Declared {
+    /// First part of argv.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
+    /// Second part of argv.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// User, or user:group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Absolute path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_directory: Option<String>,
+    /// A signal's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
+    /// Environment of the payload.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// image.toml.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ImageInfo {
+    /// Tree or raw.
+    pub kind: Kind,
+    /// The file system in a raw image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fs: Option<String>,
+    /// Where it was imported from.
+    pub origin: String,
+    /// "sha256:…" over the content.
+    pub digest: String,
+    /// RFC 3339.
+    pub created: String,
+    /// Bytes of content: the sum of the files' sizes, or the size of the raw image.
+    pub size: u64,
+    /// Its defaults for containers.
+    #[serde(flatten)]
+    pub declared: Declared,
+}
+
+/// An image, open.
+#[derive(Debug)]
+pub struct Image {
+    /// Its name in the store.
+    pub name: String,
+    /// image.toml.
+    pub info: ImageInfo,
+    dir: OwnedFd,
+}
+
+/// The images of a host.
+#[derive(Debug)]
+pub struct Store {
+    images: OwnedFd,
+}
+
+impl Image {
+    /// The directory that holds it.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// Keeps the image from being removed for as long as it is open: a copy of half a tree would look whole.
+    pub fn pin(&self) -> Result<()> {
+        match flock(&self.dir, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK) => Err(Error::new(Exit::Busy, format!("image {} is being removed", self.name))),
+            other => other.with_context(|| format!("cannot lock image {}", self.name)),
+        }
+    }
+
+    /// The root directory of a tree.
+    pub fn root(&self) -> Result<OwnedFd> {
+        open_dir(self.dir(), ROOT).with_context(|| format!("cannot open the root of image {}", self.name))
+    }
+
+    /// The file of a raw image, for reading.
+    pub fn raw(&self) -> Result<OwnedFd> {
+        open_inside(self.dir(), RAW, OFlags::RDONLY | OFlags::NONBLOCK)
+            .with_context(|| format!("cannot open the file of image {}", self.name))
+    }
+}
+
+impl Store {
+    /// The store of a host, made if it is not there.
+    pub fn new(layout: &Layout) -> Result<Self> {
+        Ok(Self { images: open_private(&layout.images())? })
+    }
+
+    /// The directory of all images.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.images.as_fd()
+    }
+
+    /// One image.
+    pub fn open(&self, name: &str) -> Result<Image> {
+        let missing = || Error::new(Exit::NotFound, format!("no image {name}"));
+        let path = CString::new(file_name(name)?).map_err(Error::failed)?;
+        let dir = match open_dir(self.dir(), &path) {
+            Err(Errno::NOENT) => return Err(missing()),
+            other => other.with_context(|| format!("cannot open image {name}"))?,
+        };
+        secure(dir.as_fd()).with_context(|| format!("cannot use image {name}"))?;
+        let info = record::read(dir.as_fd(), INFO).with_context(|| format!("image {name}"))?.ok_or_else(missing)?;
+        Ok(Image { name: name.to_owned(), info, dir })
+    }
+
+    /// The names of all images, sorted.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let entries = list(self.dir()).context("cannot read the store")?;
+        let mut names: Vec<String> = entries
+            .into_iter()
+            .filter_map(|entry| entry.name.into_string().ok())
+            .filter(|name| file_name(name).is_ok())
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// All images, sorted by name; one that cannot be read keeps its place, with the reason.
+    pub fn list(&self) -> Result<Vec<(String, Result<Image>)>> {
+        Ok(self.names()?.into_iter().map(|name| (name.clone(), self.open(&name))).collect())
+    }
+
+    /// Removes an image. `used_by` names the running containers that need it: those on the image itself.
+    pub fn remove(&self, layout: &Layout, name: &str, used_by: &[String]) -> Result<()> {
+        let lock = Lock::store(layout)?;
+        let path = CString::new(file_name(name)?).map_err(Error::failed)?;
+        // Not `open`: an image whose record is broken can be removed.
+        let dir = match open_dir(self.dir(), &path) {
+            Err(Errno::NOENT) => return Err(Error::new(Exit::NotFound, format!("no image {name}"))),
+            other => other.with_context(|| format!("cannot open image {name}"))?,
+        };
+        claim(dir.as_fd(), name, used_by)?;
+        let trash = trash(self.dir(), &path, self.dir()).with_context(|| format!("cannot remove image {name}"))?;
+        drop(lock);
+        delete::remove(self.dir(), &trash).with_context(|| format!("cannot remove all of image {name}"))
+    }
+
+    /// Removes what killed commands have left.
+    pub fn sweep(&self, layout: &Layout) -> Result<()> {
+        let _lock = Lock::store(layout)?;
+        sweep(self.dir())
+    }
+}
+
+/// Takes an image out of use, or says who uses it.
+pub fn claim(dir: BorrowedFd<'_>, name: &str, used_by: &[String]) -> Result<()> {
+    if !used_by.is_empty() {
+        return Err(Error::new(Exit::Busy, format!("image {name} is in use by {}", used_by.join(", "))));
+    }
+    match flock(dir, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(Error::new(Exit::Busy, format!("image {name} is being copied"))),
+        other => other.with_context(|| format!("cannot lock image {name}")),
+    }
+}
