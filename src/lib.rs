@@ -11,4 +11,3 @@ pub mod image;
 pub mod layout;
 pub mod plan;
 pub mod sandbox;
-pub mod network;
