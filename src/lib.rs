@@ -11,3 +11,4 @@ pub mod image;
 pub mod layout;
 pub mod plan;
 pub mod sandbox;
+pub mod network;
