@@ -1,0 +1,77 @@
+# make; sudo make install   on a machine
+# make demo                 the web farm in a private systemd
+# make test                 every test; `make lab` leaves a shell where they run
+# make deps                 Debian's packages for these
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+PROFILE ?= release
+CARGO ?= cargo
+
+BINDIR = $(PREFIX)/bin
+LIBEXECDIR = $(PREFIX)/libexec/soute
+DATADIR = $(PREFIX)/share
+# systemd looks for units and generators below /usr and /usr/local alike; pkg-config knows where, given the prefix.
+systemd = $(shell pkg-config --define-variable=rootprefix=$(PREFIX) --define-variable=root_prefix=$(PREFIX) \
+    --variable=$(1) systemd 2>/dev/null)
+UNITDIR := $(or $(call systemd,systemdsystemunitdir),$(PREFIX)/lib/systemd/system)
+GENERATORDIR := $(or $(call systemd,systemdsystemgeneratordir),$(PREFIX)/lib/systemd/system-generators)
+
+# cargo's name for a profile and for its directory differ for dev only.
+OUT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+STAGE = $(CURDIR)/target/lab/stage
+
+.PHONY: all install uninstall deps stage test demo lab
+
+# generator and runner are on the start path: static, they come up in less than 0.3 ms. soute is not, because the names
+# of the host's users need the dynamic C library. All three share one build of the dependencies.
+all:
+	$(CARGO) build --locked --profile $(PROFILE) --bin soute
+	for bin in soute-runner soute-generator; do \
+	    $(CARGO) rustc --locked --profile $(PROFILE) --bin $$bin -- -C target-feature=+crt-static || exit; \
+	done
+
+# Builds only where there is nothing yet, so that `make && sudo make install` needs no Rust for root.
+$(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-generator:
+	$(MAKE) all
+
+UNITS = $(notdir $(wildcard units/*))
+MAN5 = $(wildcard man/*.5)
+MAN8 = $(wildcard man/*.8)
+
+install: $(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-generator
+	install -D -m 755 -t '$(DESTDIR)$(BINDIR)' $(OUT)/soute
+	install -D -m 755 -t '$(DESTDIR)$(LIBEXECDIR)' $(OUT)/soute-runner
+	install -D -m 755 -t '$(DESTDIR)$(GENERATORDIR)' $(OUT)/soute-generator
+	install -d '$(DESTDIR)$(UNITDIR)'
+	for unit in $(UNITS); do \
+	    sed 's,@BINDIR@,$(BINDIR),g; s,@LIBEXECDIR@,$(LIBEXECDIR),g' "units/$$unit" >'$(DESTDIR)$(UNITDIR)'/"$$unit" || exit; \
+	done
+	$(if $(MAN5),install -D -m 644 -t '$(DESTDIR)$(DATADIR)/man/man5' $(MAN5))
+	$(if $(MAN8),install -D -m 644 -t '$(DESTDIR)$(DATADIR)/man/man8' $(MAN8))
+
+uninstall:
+	rm -f '$(DESTDIR)$(BINDIR)/soute' '$(DESTDIR)$(GENERATORDIR)/soute-generator'
+	rm -rf '$(DESTDIR)$(LIBEXECDIR)' '$(DESTDIR)$(DATADIR)/soute'
+	rm -f $(UNITS:%='$(DESTDIR)$(UNITDIR)/%') $(MAN5:man/%='$(DESTDIR)$(DATADIR)/man/man5/%') \
+	    $(MAN8:man/%='$(DESTDIR)$(DATADIR)/man/man8/%')
+
+# What the lab shows as /usr/local: the same installation that a package would make.
+stage: all
+	rm -rf '$(STAGE).new'
+	$(MAKE) --no-print-directory install DESTDIR='$(STAGE).new' PREFIX=/usr/local >/dev/null
+	mkdir -p '$(STAGE)'
+	cp -a --remove-destination '$(STAGE).new/.' '$(STAGE)'
+	rm -rf '$(STAGE).new'
+
+deps:
+	@tests/lab/deps
+
+test: deps stage
+	SOUTE_STAGE='$(STAGE)' $(CARGO) test --locked -- --include-ignored
+
+demo: deps stage
+	@contrib/farm/demo
+
+lab: deps stage
+	@contrib/farm/demo --shell
