@@ -12,3 +12,4 @@ pub mod layout;
 pub mod plan;
 pub mod sandbox;
 pub mod network;
+pub mod logs;
