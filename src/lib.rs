@@ -2,14 +2,13 @@
 //!
 //! A TOML [`definition`] is read and checked, becomes a pure [`plan`], and the plan is told to systemd (`systemd`) as one
 //! transient unit. systemd starts the runner in it, which makes the disk (`image`), builds the namespaces (`sandbox`),
-//! plugs in the wires (`network`) and hands the payload over as MainPID. Nothing of soute stays.
-
-pub mod definition;
+//! plugs in the wires ([`network`]) and hands the payload over as MainPID. Nothing of soute stays.
 
 pub mod error;
-pub mod image;
 pub mod layout;
+pub mod definition;
 pub mod plan;
+pub mod image;
 pub mod sandbox;
 pub mod network;
 pub mod logs;
