@@ -52,7 +52,12 @@ pub enum Operation {
     /// A file or directory of the kernel made empty.
     Mask(&'static str),
     /// A part of the kernel's file systems made read-only.
-    ReadOnly(&'static str),
+    ReadOnly {
+        /// Which.
+        path: &'static str,
+        /// What below it stays writable.
+        except: Option<&'static str>,
+    },
 }
 
 /// Everything that any of Docker, Podman, nspawn and LXC masks.
@@ -98,9 +103,14 @@ pub fn operations(sandbox: &Sandbox) -> Vec<Operation> {
     list.extend(placed);
     let files = sandbox.files.iter().enumerate();
     list.extend(files.map(|(index, file)| Operation::File { index, target: file.target.clone() }));
-    list.extend(READ_ONLY.map(Operation::ReadOnly));
-    list.extend(MASKED.map(Operation::Mask));
     list
+}
+
+/// What covers parts of the kernel's file systems, once everything that must be written through them has been.
+pub fn covers(sandbox: &Sandbox) -> Vec<Operation> {
+    let net = Some("/proc/sys/net").filter(|_| sandbox.namespaces.network);
+    let read_only = READ_ONLY.map(|path| Operation::ReadOnly { path, except: net.filter(|net| net.starts_with(path)) });
+    read_only.into_iter().chain(MASKED.map(Operation::Mask)).collect()
 }
 
 fn declared(index: usize, mount: &Mount) -> Operation {
@@ -117,10 +127,11 @@ fn tmpfs(target: &str, mode: u32) -> Operation {
 }
 
 impl Operation {
-    fn target(&self) -> &str {
+    /// Where it takes place.
+    pub fn target(&self) -> &str {
         match self {
             Self::Tmpfs { target, .. } | Self::Prepared { target, .. } | Self::File { target, .. } => target,
-            Self::Mask(target) | Self::ReadOnly(target) => target,
+            Self::Mask(path) | Self::ReadOnly { path, .. } => path,
             Self::Proc => "/proc",
             Self::Sys => "/sys",
             Self::Cgroup { .. } => "/sys/fs/cgroup",
@@ -167,8 +178,11 @@ mod tests {
     }
 
     #[test]
-    fn masks_come_last_so_that_no_mount_covers_them() {
-        let order = order(&Sandbox { mounts: vec![at("/proc/x")], ..Sandbox::example() });
-        assert_eq!(order.last().unwrap(), MASKED.last().unwrap());
+    fn sysctls_of_the_own_network_stay_writable() {
+        let sys = |sandbox: &Sandbox| covers(sandbox).into_iter().find(|cover| cover.target() == "/proc/sys").unwrap();
+        let mut sandbox = Sandbox::example();
+        assert_eq!(sys(&sandbox), Operation::ReadOnly { path: "/proc/sys", except: Some("/proc/sys/net") });
+        sandbox.namespaces.network = false;
+        assert_eq!(sys(&sandbox), Operation::ReadOnly { path: "/proc/sys", except: None });
     }
 }

@@ -1,0 +1,268 @@
+//! Does the operations: the container's tree, built below its root while the host's is still there.
+//!
+//! The kernel lets a user namespace mount a fresh proc or sysfs only while one that is fully visible is mounted
+//! (mount_too_revealing), so the host's tree goes last, by pivot_root(2).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags, mkdirat, openat, symlinkat};
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+
+use super::mounts::{self, NOSUID_NODEV, NOSUID_NODEV_NOEXEC};
+use super::operations::Operation;
+use super::root::{self, Kind};
+use super::sources::Sources;
+use crate::error::{Context, Error, Result};
+use crate::plan::Sandbox;
+
+/// The device nodes that every program may count on; ptmx is a link into the container's own devpts.
+const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+const LINKS: [(&str, &str); 5] = [
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("pts/ptmx", "ptmx"),
+];
+
+/// The tree under construction.
+#[derive(Debug)]
+pub struct Tree<'a> {
+    root: OwnedFd,
+    sandbox: &'a Sandbox,
+    sources: &'a Sources,
+}
+
+impl<'a> Tree<'a> {
+    /// Puts the container's root somewhere in our own mount namespace; the place does not matter, it is gone after
+    /// [`enter`](Self::enter).
+    pub fn plant(sandbox: &'a Sandbox, sources: &'a Sources) -> Result<Self> {
+        let host = rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", host).context("cannot stop mount propagation")?;
+        let place = rustix::fs::open("/run", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .context("cannot open /run")?;
+        mounts::attach(sources.root.as_fd(), place.as_fd()).context("cannot attach the root")?;
+        let root = openat(&sources.root, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .context("cannot open the root")?;
+        Ok(Self { root, sandbox, sources })
+    }
+
+    /// Does one operation.
+    pub fn perform(&self, operation: &Operation) -> Result<()> {
+        match operation {
+            Operation::Proc => self.api("/proc", mounts::filesystem("proc", &[], NOSUID_NODEV_NOEXEC)?),
+            Operation::Sys => self.sys(),
+            Operation::Cgroup { writable } => self.cgroup(*writable),
+            Operation::Dev { console } => self.dev(*console),
+            Operation::Tmpfs { target, size, mode, flags } => {
+                let mut options = vec![("mode", format!("{mode:04o}"))];
+                options.extend(size.map(|size| ("size", size.to_string())));
+                let options: Vec<_> = options.iter().map(|(key, value)| (*key, value.as_str())).collect();
+                let tmpfs = mounts::filesystem("tmpfs", &options, mounts::attributes(*flags))?;
+                self.attach(tmpfs.as_fd(), target, Kind::Directory)
+            }
+            Operation::Prepared { index, target } => self.prepared(*index, target),
+            Operation::Host { notify } => self.host(*notify),
+            Operation::File { index, target } => self.file(*index, target),
+            Operation::Mask(path) => self.mask(path),
+            Operation::ReadOnly { path, except } => self.read_only(path, *except),
+        }
+        .with_context(|| format!("cannot mount {}", operation.target()))
+    }
+
+    /// Makes the tree the root and lets go of the host's.
+    pub fn enter(self) -> Result<()> {
+        let pivot = || -> rustix::io::Result<()> {
+            rustix::process::fchdir(&self.root)?;
+            // With the same directory twice the old root lies over the new one, and "." is the old one, see pivot_root(2).
+            rustix::process::pivot_root(".", ".")?;
+            rustix::mount::unmount(".", rustix::mount::UnmountFlags::DETACH)?;
+            rustix::process::chdir("/")
+        };
+        pivot().context("cannot change the root")?;
+        Ok(())
+    }
+
+    fn sys(&self) -> Result<()> {
+        let read_only = NOSUID_NODEV_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY;
+        if self.sandbox.namespaces.network {
+            return self.api("/sys", mounts::filesystem("sysfs", &[], read_only)?);
+        }
+        // A sysfs belongs to a network namespace; the host's can only be shown. It comes with all that is mounted in it:
+        // a user namespace may not take those mounts away.
+        let sys = mounts::copy_host_tree("/sys", true).context("cannot copy /sys")?;
+        mounts::restrict(sys.as_fd(), read_only, true).context("cannot make /sys read-only")?;
+        self.api("/sys", sys)
+    }
+
+    fn cgroup(&self, writable: bool) -> Result<()> {
+        let mut attributes = NOSUID_NODEV_NOEXEC;
+        attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, !writable);
+        if !self.sandbox.namespaces.cgroup {
+            return Ok(());
+        }
+        let cgroup = mounts::filesystem("cgroup2", &[], attributes)?;
+        let place = root::open(self.root.as_fd(), "/sys/fs/cgroup", OFlags::PATH | OFlags::DIRECTORY)?;
+        Ok(mounts::attach(cgroup.as_fd(), place.as_fd())?)
+    }
+
+    fn dev(&self, console: bool) -> Result<()> {
+        let dev = mounts::filesystem("tmpfs", &[("mode", "0755"), ("size", "4m")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;
+        self.api_ref("/dev", dev.as_fd())?;
+        for name in NODES {
+            let node = mounts::copy_host_tree(&format!("/dev/{name}"), false)
+                .with_context(|| format!("cannot open /dev/{name} of the host"))?;
+            bind_file(dev.as_fd(), name, node.as_fd())?;
+        }
+        for (target, name) in LINKS {
+            let shadowed = self.sources.log.is_some() && matches!(name, "stdout" | "stderr");
+            if !shadowed {
+                symlinkat(target, &dev, name).with_context(|| format!("cannot link /dev/{name}"))?;
+            }
+        }
+        if let Some(log) = &self.sources.log {
+            for name in ["stdout", "stderr"] {
+                let again = mounts::copy_tree(log.as_fd(), "", false).context("cannot open the log")?;
+                bind_file(dev.as_fd(), name, again.as_fd())?;
+            }
+        }
+        if console {
+            self.console(dev.as_fd())?;
+        }
+        // gid 5 is tty in every distribution, and grantpt(3) expects it.
+        let pts = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
+        self.directory(dev.as_fd(), "pts", mounts::filesystem("devpts", &pts, NOSUID_NOEXEC)?)?;
+        self.directory(dev.as_fd(), "shm", mounts::filesystem("tmpfs", &[("mode", "1777")], NOSUID_NODEV)?)?;
+        if self.sandbox.namespaces.ipc {
+            self.directory(dev.as_fd(), "mqueue", mounts::filesystem("mqueue", &[], NOSUID_NODEV_NOEXEC)?)?;
+        }
+        Ok(())
+    }
+
+    /// /dev/console: the caller's terminal, else the journal, so that what an init prints at boot is kept.
+    fn console(&self, dev: BorrowedFd<'_>) -> Result<()> {
+        if let Some(terminal) = &self.sources.terminal {
+            return bind_file(dev, "console", terminal.as_fd());
+        }
+        let Some(log) = &self.sources.log else { return Ok(()) };
+        let again = mounts::copy_tree(log.as_fd(), "", false).context("cannot open the log")?;
+        bind_file(dev, "console", again.as_fd())
+    }
+
+    fn directory(&self, dev: BorrowedFd<'_>, name: &str, mount: OwnedFd) -> Result<()> {
+        mkdirat(dev, name, Mode::from_raw_mode(0o755)).with_context(|| format!("cannot make /dev/{name}"))?;
+        let place = openat(dev, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        mounts::attach(mount.as_fd(), place.as_fd()).with_context(|| format!("cannot mount /dev/{name}"))
+    }
+
+    fn prepared(&self, index: usize, target: &str) -> Result<()> {
+        let Some(mount) = self.sources.binds.get(index).and_then(Option::as_ref) else { return Ok(()) };
+        self.attach(mount.as_fd(), target, kind_of(mount.as_fd())?)
+    }
+
+    fn host(&self, notify: bool) -> Result<()> {
+        let tmpfs = mounts::filesystem("tmpfs", &[("mode", "0755"), ("size", "4m")], NOSUID_NODEV_NOEXEC)?;
+        write_file(tmpfs.as_fd(), "container-manager", "soute\n")?;
+        for (index, file) in self.sandbox.files.iter().enumerate() {
+            write_file(tmpfs.as_fd(), &file_name(index), &file.content)?;
+        }
+        self.attach(tmpfs.as_fd(), "/run/host", Kind::Directory)?;
+        if notify && let Some(socket) = &self.sources.notify {
+            bind_file(tmpfs.as_fd(), "notify", socket.as_fd())?;
+        }
+        Ok(())
+    }
+
+    fn file(&self, index: usize, target: &str) -> Result<()> {
+        let source = root::open(self.root.as_fd(), &format!("/run/host/{}", file_name(index)), OFlags::PATH)?;
+        let mount = mounts::copy_tree(source.as_fd(), "", false)?;
+        self.attach(mount.as_fd(), target, Kind::File)
+    }
+
+    fn mask(&self, path: &str) -> Result<()> {
+        let place = match root::open(self.root.as_fd(), path, OFlags::PATH) {
+            Ok(place) => place,
+            // Not every kernel has every file.
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        };
+        let cover = match kind_of(place.as_fd())? {
+            Kind::File => mounts::copy_host_tree("/dev/null", false)?,
+            Kind::Directory => {
+                mounts::filesystem("tmpfs", &[("size", "0")], NOSUID_NODEV_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY)?
+            }
+        };
+        Ok(mounts::attach(cover.as_fd(), place.as_fd())?)
+    }
+
+    fn read_only(&self, path: &str, except: Option<&str>) -> Result<()> {
+        let Some(again) = self.copy(path)? else { return Ok(()) };
+        let kept = except.map(|path| Ok::<_, Error>((path, self.copy(path)?))).transpose()?;
+        mounts::restrict(again.as_fd(), NOSUID_NODEV_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY, false)?;
+        self.cover(again.as_fd(), path)?;
+        if let Some((path, Some(mount))) = kept {
+            self.cover(mount.as_fd(), path)?;
+        }
+        Ok(())
+    }
+
+    /// A detached copy of a place inside; none where this kernel has no such file.
+    fn copy(&self, path: &str) -> Result<Option<OwnedFd>> {
+        match root::open(self.root.as_fd(), path, OFlags::PATH) {
+            Ok(place) => Ok(Some(mounts::copy_tree(place.as_fd(), "", false)?)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn cover(&self, mount: BorrowedFd<'_>, path: &str) -> Result<()> {
+        let place = root::open(self.root.as_fd(), path, OFlags::PATH)?;
+        Ok(mounts::attach(mount, place.as_fd())?)
+    }
+
+    fn api(&self, name: &str, mount: OwnedFd) -> Result<()> {
+        self.api_ref(name, mount.as_fd())
+    }
+
+    fn api_ref(&self, name: &str, mount: BorrowedFd<'_>) -> Result<()> {
+        let place = root::api_mount_point(self.root.as_fd(), name)?;
+        Ok(mounts::attach(mount, place.as_fd())?)
+    }
+
+    fn attach(&self, mount: BorrowedFd<'_>, target: &str, kind: Kind) -> Result<()> {
+        let place = root::mount_point(self.root.as_fd(), target, kind)?;
+        Ok(mounts::attach(mount, place.as_fd())?)
+    }
+}
+
+/// /dev and what is like it: nothing set-user-id runs from there, but its nodes work.
+const NOSUID_NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+fn kind_of(mount: BorrowedFd<'_>) -> Result<Kind> {
+    let stat = rustix::fs::fstat(mount)?;
+    let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    Ok(if directory { Kind::Directory } else { Kind::File })
+}
+
+fn file_name(index: usize) -> String {
+    format!("file-{index}")
+}
+
+/// A file of ours in a file system that nobody else has seen yet.
+fn create(dir: BorrowedFd<'_>, name: &str) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(dir, name, flags, Mode::from_raw_mode(0o644))
+}
+
+fn write_file(dir: BorrowedFd<'_>, name: &str, content: &str) -> Result<()> {
+    use std::io::Write;
+    let mut file = std::fs::File::from(create(dir, name).with_context(|| format!("cannot make {name}"))?);
+    file.write_all(content.as_bytes()).with_context(|| format!("cannot write {name}"))
+}
+
+fn bind_file(dir: BorrowedFd<'_>, name: &str, mount: BorrowedFd<'_>) -> Result<()> {
+    create(dir, name).with_context(|| format!("cannot make {name}"))?;
+    let place = openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    mounts::attach(mount, place.as_fd()).with_context(|| format!("cannot mount {name}"))
+}
