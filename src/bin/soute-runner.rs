@@ -1,2 +1,5 @@
-//! Started by systemd in a container's unit.
-fn main() {}
+//! The program that container units start: builds the sandbox and becomes the payload.
+
+fn main() -> std::process::ExitCode {
+    soute::sandbox::runner::main()
+}

@@ -1,7 +1,5 @@
 //! The root file system of a container: whose copy it is, and under which ids it is seen.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 /// The first host id of a container's 65536; disk id 0 appears to the host as this one.
@@ -53,8 +51,6 @@ pub struct Disk {
     pub mode: DiskMode,
     /// Tree or raw.
     pub kind: DiskKind,
-    /// The image's `root/` or `disk.raw`.
-    pub image: PathBuf,
     /// The ids it is seen under; none with `namespaces.user = "host"`.
     pub ids: Option<IdRange>,
     /// Where a write limit applies, direct I/O on the loop device is a must: buffered writes pass it by.

@@ -30,6 +30,8 @@ pub enum Message {
     Built,
     /// Take the last step.
     Go,
+    /// A command runs in the container under this number of the host's.
+    Started(i32),
     /// It failed; what to tell the user.
     Failed(String),
     /// The program could not be executed; what to tell the user.
@@ -52,7 +54,12 @@ impl Channel {
 
     /// Says something; what nobody hears any more is an error.
     pub fn say(&self, message: &Message) -> Result<()> {
+        let number;
         let (tag, text): (u8, &str) = match message {
+            Message::Started(pid) => {
+                number = pid.to_string();
+                (b's', &number)
+            }
             Message::Mapped => (b'm', ""),
             Message::Wired => (b'w', ""),
             Message::Built => (b'b', ""),
@@ -78,6 +85,7 @@ impl Channel {
             b'w' => Message::Wired,
             b'b' => Message::Built,
             b'g' => Message::Go,
+            b's' => Message::Started(text().parse().map_err(Error::failed)?),
             b'f' => Message::Failed(text()),
             b'x' => Message::CannotExecute(text()),
             other => return Err(Error::failed(format!("the other side of the sandbox said {other:#x}"))),

@@ -1,12 +1,24 @@
 //! Inside the unit: what the runner builds around the payload.
+//!
+//! [`start`] is the host's side and [`inside`] the container's, two processes that speak over a [`channel`]; both read top
+//! to bottom. The runner has one thread, and never a D-Bus connection: it forks.
 
 pub mod channel;
+pub mod clean;
+pub mod copy;
+pub mod exec;
+pub mod execute;
+pub mod inside;
 pub mod mounts;
 pub mod notify;
 pub mod operations;
 pub mod privileges;
 pub mod raw;
+pub mod reaper;
 pub mod root;
+pub mod runner;
 pub mod sources;
+pub mod start;
+pub mod stop;
 pub mod tree;
 pub mod user;

@@ -246,3 +246,21 @@ pub fn loop_flags(device: BorrowedFd<'_>) -> Result<u32> {
 fn last_error() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
+
+/// Waits for any signal and takes it; all are blocked.
+pub fn wait_for_signal() -> i32 {
+    let mut signal = 0;
+    // SAFETY: a full set is made in place before it is read, and both out-parameters live through the calls.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigwait(&raw const all, &raw mut signal);
+    }
+    signal
+}
+
+/// kill(2) for real-time signals too, which nix has no names for. It may have ended a moment ago.
+pub fn kill(pid: nix::unistd::Pid, signal: i32) {
+    // SAFETY: no memory is touched.
+    unsafe { libc::kill(pid.as_raw(), signal) };
+}

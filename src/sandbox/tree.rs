@@ -71,6 +71,11 @@ impl<'a> Tree<'a> {
         .with_context(|| format!("cannot mount {}", operation.target()))
     }
 
+    /// The root under construction.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
     /// Makes the tree the root and lets go of the host's.
     pub fn enter(self) -> Result<()> {
         let pivot = || -> rustix::io::Result<()> {

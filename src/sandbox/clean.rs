@@ -1,0 +1,58 @@
+//! What is left when a container has ended. The kernel takes namespaces, mounts and links with the last process; this takes
+//! the rest. It runs after every end and before every start, does nothing the second time, and nothing depends on it.
+
+use std::time::SystemTime;
+
+use crate::error::{Error, Result};
+use crate::image::disk::{self, LastExit};
+use crate::instances;
+use crate::layout::Layout;
+use crate::network::Netlink;
+use crate::plan::{DiskMode, MAIN_PID, Plan};
+
+/// ExecStopPost=: also notes how it ended, which systemd forgets with a transient unit that ended well.
+pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
+    let plan = Plan::read(&layout.state(name))?;
+    let mut failures = vec![instances::remove(layout, name), record_exit(layout, name)];
+    let _ = std::fs::remove_file(layout.state(name).join(MAIN_PID));
+    failures.push(detach(&plan));
+    if plan.ephemeral {
+        failures.push(disk::remove(layout, name).map(drop));
+        let _ = std::fs::remove_dir_all(layout.state(name));
+    } else if plan.disk.mode == DiskMode::Fresh {
+        failures.push(disk::destroy_copy(layout, name));
+    }
+    all(failures)
+}
+
+/// Before a start: what a killed clean-up has not done. What stays in the way shows itself at the next step.
+pub fn leftovers(layout: &Layout, plan: &Plan) {
+    if let Err(error) = detach(plan).and_then(|()| instances::remove(layout, &plan.name)) {
+        eprintln!("soute-runner: {error}, ignoring");
+    }
+}
+
+fn detach(plan: &Plan) -> Result<()> {
+    if plan.links.is_empty() {
+        return Ok(());
+    }
+    let mut netlink = Netlink::open()?;
+    all(plan.links.iter().map(|link| netlink.detach(&link.host_name)).collect())
+}
+
+/// $SERVICE_RESULT and its companions, see systemd.exec(5).
+fn record_exit(layout: &Layout, name: &str) -> Result<()> {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let result = variable("SERVICE_RESULT");
+    if result.is_empty() {
+        return Ok(());
+    }
+    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    disk::record_exit(layout, name, &LastExit { result, code: variable("EXIT_CODE"), status: variable("EXIT_STATUS"), time })
+}
+
+/// Teardown goes on past errors and reports them all.
+fn all(results: Vec<Result<()>>) -> Result<()> {
+    let texts: Vec<_> = results.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+    if texts.is_empty() { Ok(()) } else { Err(Error::failed(texts.join("; "))) }
+}

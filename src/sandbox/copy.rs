@@ -1,0 +1,81 @@
+//! The disk, made at the first start inside the unit, so that its I/O counts against the container; systemd is told how far
+//! it is, and that it takes longer.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::libc;
+
+use super::channel::{Channel, Message};
+use super::mounts;
+use super::notify::Manager;
+use super::raw::{self, Cloned};
+use crate::error::{Context, Result};
+use crate::image::disk::{self, DiskPlan};
+use crate::layout::Layout;
+use crate::plan::{DiskKind, DiskMode, IdRange, Plan};
+
+/// How often systemd hears of progress, and by how much longer it then waits.
+const EVERY: Duration = Duration::from_millis(500);
+const EXTENSION: Duration = Duration::from_secs(60);
+
+/// Makes the container's copy of its image, unless it has one.
+pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> {
+    match plan.disk.mode {
+        DiskMode::ReadOnly => return Ok(()),
+        DiskMode::Fresh => disk::destroy_copy(layout, &plan.name)?,
+        DiskMode::Keep => {}
+    }
+    let disk = disk::open(layout, &plan.name)?;
+    if disk.as_ref().is_some_and(|disk| disk.kind().is_ok_and(|kind| kind.is_some())) {
+        return Ok(());
+    }
+    let shift = match (plan.disk.ids, &plan.disk.kind, &disk) {
+        (Some(ids), DiskKind::Tree, Some(disk)) => !can_be_idmapped(disk.dir().try_clone_to_owned()?, ids)?,
+        _ => false,
+    };
+    let copy = DiskPlan { name: &plan.name, image: &plan.image.name, shift, durable: plan.disk.mode == DiskMode::Keep };
+    let mut told = Instant::now();
+    disk::materialize(layout, &copy, &mut |done, total| {
+        if told.elapsed() >= EVERY {
+            told = Instant::now();
+            let microseconds = EXTENSION.as_micros();
+            // Progress that is not heard is no reason to stop.
+            let _ = systemd.tell(&format!("STATUS={}\nEXTEND_TIMEOUT_USEC={microseconds}", progress(done, total)));
+        }
+    })
+    .map(drop)
+}
+
+fn progress(done: u64, total: Option<u64>) -> String {
+    let mib = |bytes: u64| bytes >> 20;
+    match total {
+        Some(total) => format!("copying the image, {} of {} MiB", mib(done), mib(total)),
+        None => format!("copying the image, {} MiB", mib(done)),
+    }
+}
+
+/// Asks the kernel, by mapping a detached copy of the directory: no table of file systems and versions to keep.
+fn can_be_idmapped(directory: OwnedFd, ids: IdRange) -> Result<bool> {
+    let (ours, theirs) = Channel::pair()?;
+    match raw::clone3(libc::CLONE_NEWUSER as u64, None).context("cannot make a user namespace")? {
+        Cloned::Child => {
+            drop(ours);
+            // Until the other end is closed.
+            let _ = theirs.hear();
+            std::process::exit(0)
+        }
+        Cloned::Parent(pid) => {
+            drop(theirs);
+            let path = |file: &str| format!("/proc/{}/{file}", pid.as_raw_nonzero());
+            std::fs::write(path("uid_map"), ids.map_line()).context("cannot write uid_map")?;
+            std::fs::write(path("gid_map"), ids.map_line()).context("cannot write gid_map")?;
+            let userns = OwnedFd::from(std::fs::File::open(path("ns/user")).context("cannot open a user namespace")?);
+            let copy = mounts::copy_tree(directory.as_fd(), "", false).context("cannot open the store")?;
+            let mapped = mounts::map_ids(copy.as_fd(), userns.as_fd(), false).is_ok();
+            ours.say(&Message::Go)?;
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+            Ok(mapped)
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The last step: privileges are dropped and the payload takes the process over.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::unistd::execve;
+use rustix::fs::{Mode, OFlags};
+
+use super::user::Credentials;
+use super::{privileges, raw, root};
+use crate::error::{Context, Error, Result};
+use crate::plan::Process;
+
+/// Where programs are looked up when the environment has no PATH.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Becomes the payload. What comes back is why that failed; nothing that could be is left to undo.
+pub fn execute(process: &Process, credentials: &Credentials) -> Result<Infallible> {
+    rustix::process::umask(Mode::from_raw_mode(process.umask));
+    if process.terminal {
+        rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).context("cannot take the terminal")?;
+    }
+    privileges::drop_to(process, credentials)?;
+    enter_working_directory(&process.working_directory)?;
+    raw::reset_signals().context("cannot reset the signals")?;
+    // Whoever opened it, and whoever started us with it: the payload gets stdin, stdout and stderr.
+    raw::close_on_exec_above_stderr().context("cannot close descriptors")?;
+    let argv = c_strings(process.argv.iter().cloned())?;
+    let environment = c_strings(environment(process, credentials))?;
+    let program = process.argv.first().map_or("", String::as_str);
+    let path = process.environment.iter().find(|(key, _)| key == "PATH").map_or(PATH, |(_, value)| value);
+    let errno = try_each(&candidates(program, path), &argv, &environment);
+    Err(Error::failed(format!("cannot execute {program}: {}", errno.desc())))
+}
+
+/// With the payload's own rights, and never through a magic link: /proc/self/fd/N would be a way out of the root.
+fn enter_working_directory(path: &str) -> Result<()> {
+    let enter = || -> rustix::io::Result<()> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top: OwnedFd = rustix::fs::open("/", flags, Mode::empty())?;
+        rustix::process::fchdir(root::open(top.as_fd(), path, flags)?)
+    };
+    enter().with_context(|| format!("cannot enter working directory {path}"))
+}
+
+fn environment(process: &Process, credentials: &Credentials) -> impl Iterator<Item = String> {
+    let has_home = process.environment.iter().any(|(key, _)| key == "HOME");
+    let home = (!has_home).then(|| format!("HOME={}", credentials.home));
+    process.environment.iter().map(|(key, value)| format!("{key}={value}")).chain(home)
+}
+
+/// A name with a slash is a path; another is looked up in PATH, as execvp(3) does.
+fn candidates(program: &str, path: &str) -> Vec<String> {
+    if program.contains('/') {
+        return vec![program.to_owned()];
+    }
+    let directories = path.split(':').filter(|directory| !directory.is_empty());
+    directories.map(|directory| format!("{directory}/{program}")).collect()
+}
+
+fn try_each(candidates: &[String], argv: &[CString], environment: &[CString]) -> Errno {
+    let mut why = Errno::ENOENT;
+    for candidate in candidates {
+        let Ok(program) = CString::new(candidate.as_str()) else { return Errno::EINVAL };
+        let Err(errno) = execve(&program, argv, environment);
+        match errno {
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            Errno::EACCES => why = errno,
+            other => return other,
+        }
+    }
+    why
+}
+
+fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CString>> {
+    texts.map(CString::new).collect::<std::result::Result<_, _>>().map_err(|_| Error::failed("an argument holds a zero byte"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_name_without_a_slash_is_looked_up() {
+        assert_eq!(candidates("nginx", "/usr/sbin::/bin"), ["/usr/sbin/nginx", "/bin/nginx"]);
+        assert_eq!(candidates("./nginx", "/bin"), ["./nginx"]);
+    }
+}

@@ -1,0 +1,98 @@
+//! The container's side, from clone3(2) to execve(2): one thread, top to bottom.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use rustix::fs::{Mode, OFlags};
+
+use super::channel::{Channel, Message};
+use super::operations::{covers, operations};
+use super::sources::Sources;
+use super::tree::Tree;
+use super::user::{self, Credentials};
+use super::reaper::Role;
+use super::{execute, raw, reaper, root};
+use crate::error::{Context, Result};
+use crate::network::Netlink;
+use crate::plan::{IdRange, Init, Plan, Sandbox};
+
+/// The statuses that systemd itself uses for a step that failed, see systemd.exec(5).
+const EXIT_NAMESPACE: i32 = 226;
+const EXIT_EXEC: i32 = 203;
+
+/// Builds the container around this process and becomes its payload.
+pub fn become_payload(plan: &Plan, sources: &Sources, channel: Channel) -> ! {
+    let (message, status) = match build(plan, sources, &channel).and_then(|credentials| wait_for_go(plan, &channel, credentials)) {
+        Err(error) => (Message::Failed(error.to_string()), EXIT_NAMESPACE),
+        Ok((Role::Reaper(payload), _)) => {
+            // The payload's execve must be the last one to close it.
+            drop(channel);
+            reaper::serve(payload)
+        }
+        Ok((Role::Payload, credentials)) => match execute::execute(&plan.sandbox.process, &credentials) {
+            Err(error) => (Message::CannotExecute(error.to_string()), EXIT_EXEC),
+        },
+    };
+    // When the runner is gone there is nobody to tell.
+    let _ = channel.say(&message);
+    std::process::exit(status)
+}
+
+fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Credentials> {
+    let sandbox = &plan.sandbox;
+    channel.expect(&Message::Mapped)?;
+    if sandbox.namespaces.user {
+        become_root_inside()?;
+    }
+    rustix::process::setsid().context("cannot start a session")?;
+    raw::join_new_session_keyring().context("cannot make a session keyring")?;
+    if sandbox.namespaces.uts {
+        nix::unistd::sethostname(&sandbox.hostname).context("cannot set the host name")?;
+    }
+    let tree = Tree::plant(sandbox, sources)?;
+    for operation in operations(sandbox) {
+        tree.perform(&operation)?;
+    }
+    channel.expect(&Message::Wired)?;
+    set_sysctls(&tree, sandbox)?;
+    if sandbox.namespaces.network {
+        Netlink::open()?.configure_inside(&plan.links)?;
+    }
+    for cover in covers(sandbox) {
+        tree.perform(&cover)?;
+    }
+    tree.enter()?;
+    let top = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .context("cannot open the root")?;
+    let limit = if sandbox.namespaces.user { IdRange::COUNT } else { u32::MAX };
+    user::resolve(top.as_fd(), &sandbox.process, limit)
+}
+
+fn wait_for_go(plan: &Plan, channel: &Channel, credentials: Credentials) -> Result<(Role, Credentials)> {
+    channel.say(&Message::Built)?;
+    channel.expect(&Message::Go)?;
+    let role = if plan.sandbox.init == Init::Reaper { reaper::split()? } else { Role::Payload };
+    Ok((role, credentials))
+}
+
+/// Until now we were the host's root, seen from inside as nobody.
+pub fn become_root_inside() -> Result<()> {
+    let (gid, uid) = (Gid::from_raw(0), Uid::from_raw(0));
+    setgroups(&[]).context("cannot drop the host's groups")?;
+    setresgid(gid, gid, gid).context("cannot become the container's root")?;
+    setresuid(uid, uid, uid).context("cannot become the container's root")
+}
+
+/// Through the container's own fresh proc, whatever the image has put at that path: it is mounted over by now.
+fn set_sysctls(tree: &Tree<'_>, sandbox: &Sandbox) -> Result<()> {
+    for (name, value) in &sandbox.sysctls {
+        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        let write = || -> std::io::Result<()> {
+            let file = root::open(tree.root(), &path, OFlags::WRONLY | OFlags::NOFOLLOW)?;
+            std::fs::File::from(file).write_all(value.as_bytes())
+        };
+        write().with_context(|| format!("cannot set sysctl {name} to {value:?}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! The commands of soute-runner. Nobody types them: they are the Exec lines of container units.
+
+use std::process::ExitCode;
+
+use super::{clean, start, stop};
+use crate::error::{Error, Exit, Result};
+use crate::layout::Layout;
+
+/// `soute-runner COMMAND NAME`; SOUTE_ROOT moves all files.
+pub fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("soute-runner: {error}");
+            ExitCode::from(error.exit() as u8)
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> Result<()> {
+    let layout = Layout::from_environment()?;
+    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["start", name] => start::start(&layout, name),
+        ["stop", name] => stop::stop(&layout, name),
+        ["reload", name] => stop::reload(&layout, name),
+        ["clean", name] => clean::after_end(&layout, name),
+        _ => Err(Error::new(Exit::Usage, "soute-runner is started by systemd: start|stop|reload|clean NAME")),
+    }
+}

@@ -1,0 +1,166 @@
+//! What a container's tree is made of, opened while we still are the host's root: every path of the host is resolved here,
+//! once, and what the container's side gets is a detached mount that it can only put in its place.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+
+use super::mounts;
+use super::notify::PayloadSocket;
+use crate::error::{Context, Error, Result};
+use crate::image::{disk, loopdev, store::Store};
+use crate::layout::Layout;
+use crate::plan::{BindIds, DiskKind, DiskMode, Missing, MountFlags, MountSource, Plan};
+
+/// Detached mounts of one start.
+#[derive(Debug)]
+pub struct Sources {
+    /// The container's root.
+    pub root: OwnedFd,
+    /// The root shows the container's ids only through an idmapped mount.
+    root_is_mapped: bool,
+    /// The FIFO behind /dev/stdout and /dev/stderr.
+    pub log: Option<OwnedFd>,
+    /// The notify socket's file.
+    pub notify: Option<OwnedFd>,
+    /// The caller's terminal.
+    pub terminal: Option<OwnedFd>,
+    /// One for each of the plan's mounts; none for a tmpfs, and where a source is absent and may be.
+    pub binds: Vec<Option<OwnedFd>>,
+    /// The directory that a bind with `ids = "owner"` maps our root to.
+    ids: Vec<BindIds>,
+}
+
+impl Sources {
+    /// Opens everything that the plan names.
+    pub fn open(layout: &Layout, plan: &Plan) -> Result<(Self, Option<PayloadSocket>)> {
+        let sandbox = &plan.sandbox;
+        let (root, root_is_mapped) = root(layout, plan)?;
+        let binds = sandbox.mounts.iter().map(|mount| bind(&mount.source, &mount.target, mount.flags));
+        let binds = binds.collect::<Result<_>>()?;
+        let ids = sandbox.mounts.iter().map(|mount| match mount.source {
+            MountSource::Bind { ids, .. } => ids,
+            MountSource::Tmpfs { .. } => BindIds::None,
+        });
+        let (notify, socket) = match sandbox.ready {
+            crate::plan::Ready::Exec => (None, None),
+            crate::plan::Ready::Notify => {
+                let path = layout.state(&plan.name).join("notify");
+                let socket = PayloadSocket::bind(&path)?;
+                (Some(file(&path)?), Some(socket))
+            }
+        };
+        let log = sandbox.log.as_deref().map(file).transpose()?;
+        let terminal = sandbox.process.terminal.then(|| file(&PathBuf::from("/proc/self/fd/0"))).transpose()?;
+        Ok((Self { root, root_is_mapped, log, notify, terminal, binds, ids: ids.collect() }, socket))
+    }
+
+    /// Shows the files under the container's ids: `userns` is its user namespace, the map written.
+    pub fn map_ids(&self, plan: &Plan, userns: &OwnedFd) -> Result<()> {
+        if !self.root_is_mapped {
+            mounts::map_ids(self.root.as_fd(), userns.as_fd(), false)
+                .with_context(|| not_idmappable(&plan.disk.kind))?;
+        }
+        for ((bind, ids), mount) in self.binds.iter().zip(&self.ids).zip(&plan.sandbox.mounts) {
+            let (Some(bind), BindIds::Same) = (bind, ids) else { continue };
+            mounts::map_ids(bind.as_fd(), userns.as_fd(), true).with_context(|| {
+                format!("cannot show {} under the container's ids (ids = \"none\" does without)", mount.target)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn not_idmappable(kind: &DiskKind) -> String {
+    match kind {
+        DiskKind::Raw { fs } if fs == "squashfs" => {
+            "cannot show the root under the container's ids: squashfs can since Linux 6.2".to_owned()
+        }
+        _ => "cannot show the root under the container's ids".to_owned(),
+    }
+}
+
+/// The root as a detached mount, and whether its files carry the container's ids already.
+fn root(layout: &Layout, plan: &Plan) -> Result<(OwnedFd, bool)> {
+    let read_only = plan.disk.mode == DiskMode::ReadOnly;
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NODEV;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, read_only);
+    let own = || -> Result<disk::Disk> {
+        disk::open(layout, &plan.name)?.ok_or_else(|| Error::failed(format!("{} has no disk", plan.name)))
+    };
+    let image = || Store::new(layout)?.open(&plan.image.name);
+    match &plan.disk.kind {
+        DiskKind::Tree => {
+            let (tree, shifted) = match read_only {
+                true => (image()?.root()?, false),
+                false => own().and_then(|disk| Ok((disk.root()?, disk.record.shifted)))?,
+            };
+            let mount = mounts::copy_tree(tree.as_fd(), "", false).context("cannot open the root")?;
+            mounts::restrict(mount.as_fd(), attributes, false).context("cannot restrict the root")?;
+            Ok((mount, shifted || plan.disk.ids.is_none()))
+        }
+        DiskKind::Raw { fs } => {
+            let file = if read_only { image()?.raw()? } else { own()?.raw()? };
+            let mount = raw_root(&file, fs, read_only, plan.disk.direct_io, attributes)?;
+            Ok((mount, plan.disk.ids.is_none()))
+        }
+    }
+}
+
+fn raw_root(
+    file: &OwnedFd,
+    fs: &str,
+    read_only: bool,
+    direct_io: bool,
+    mut attributes: MountAttrFlags,
+) -> Result<OwnedFd> {
+    let never_written = matches!(fs, "erofs" | "squashfs");
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, read_only || never_written);
+    let device = loopdev::attach(file.as_fd(), read_only || never_written)?;
+    if direct_io && !device.direct_io {
+        return Err(Error::failed(
+            "the file system of the store refuses direct I/O on a raw disk, and buffered writes would pass the write limit by",
+        ));
+    }
+    let path = device.path();
+    let mut options = vec![("source", path.as_str())];
+    match fs {
+        // A superblock may ask for a panic on errors.
+        "ext4" => options.push(("errors", "remount-ro")),
+        // Two copies of one image have one UUID.
+        "xfs" => options.push(("nouuid", "")),
+        _ => {}
+    }
+    if read_only || never_written {
+        options.push(("ro", ""));
+    }
+    mounts::filesystem(fs, &options, attributes).with_context(|| format!("cannot mount the raw disk as {fs}"))
+}
+
+fn bind(source: &MountSource, target: &str, flags: MountFlags) -> Result<Option<OwnedFd>> {
+    let MountSource::Bind { path, missing, recursive, .. } = source else { return Ok(None) };
+    let action = || format!("cannot bind {} to {target}", path.display());
+    let open = || openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let found = match (open(), missing) {
+        (Err(Errno::NOENT), Missing::Skip) => return Ok(None),
+        (Err(Errno::NOENT), Missing::CreateDirectory) => {
+            std::fs::create_dir_all(path).with_context(action)?;
+            open()
+        }
+        (found, _) => found,
+    };
+    let found = found.with_context(action)?;
+    let mount = mounts::copy_tree(found.as_fd(), "", *recursive).with_context(action)?;
+    mounts::restrict(mount.as_fd(), mounts::attributes(flags), *recursive).with_context(action)?;
+    Ok(Some(mount))
+}
+
+fn file(path: &Path) -> Result<OwnedFd> {
+    let text = mounts::option_text(path)?;
+    let mount = mounts::copy_host_tree(&text, false).with_context(|| format!("cannot open {text}"))?;
+    mounts::restrict(mount.as_fd(), MountAttrFlags::empty(), false).with_context(|| format!("cannot use {text}"))?;
+    Ok(mount)
+}

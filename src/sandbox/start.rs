@@ -1,0 +1,135 @@
+//! The runner's side of a start: everything that needs the host, then the hand-over of the payload to systemd, then nothing.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use nix::libc;
+use rustix::process::Pid;
+
+use super::channel::{Channel, Message};
+use super::notify::{Manager, PayloadSocket};
+use super::raw::{self, Cloned};
+use super::sources::Sources;
+use super::{clean, copy, inside};
+use crate::error::{Context, Error, Result};
+use crate::instances::{self, Instance};
+use crate::layout::Layout;
+use crate::network::Netlink;
+use crate::plan::{IdRange, MAIN_PID, Namespaces, Plan, Ready};
+
+/// Starts a container: returns when its payload is systemd's child and main process, and ready.
+pub fn start(layout: &Layout, name: &str) -> Result<()> {
+    let systemd = Manager::from_environment()?;
+    let plan = Plan::read(&layout.state(name))?;
+    clean::leftovers(layout, &plan);
+    copy::make_disk(layout, &plan, &systemd)?;
+    let (sources, socket) = Sources::open(layout, &plan)?;
+    let (ours, theirs) = Channel::pair()?;
+    let payload = match raw::clone3(clone_flags(plan.sandbox.namespaces), None).context("cannot make the namespaces")? {
+        Cloned::Child => {
+            drop(ours);
+            inside::become_payload(&plan, &sources, theirs)
+        }
+        Cloned::Parent(pid) => Payload { pid },
+    };
+    drop(theirs);
+    payload.prepare(&plan, &sources, &ours)?;
+    drop(sources);
+    payload.hand_over(layout, &plan, &systemd, &ours)?;
+    wait_until_ready(&systemd, socket)
+}
+
+/// The process that becomes the payload.
+struct Payload {
+    pid: Pid,
+}
+
+impl Payload {
+    /// Ids, mounts and links, while the other side builds its tree.
+    fn prepare(&self, plan: &Plan, sources: &Sources, channel: &Channel) -> Result<()> {
+        if let Some(ids) = plan.disk.ids {
+            self.write_id_maps(ids)?;
+            sources.map_ids(plan, &self.open("ns/user")?)?;
+        }
+        channel.say(&Message::Mapped)?;
+        if !plan.links.is_empty() {
+            let netns = self.open("ns/net")?;
+            let mut netlink = Netlink::open()?;
+            for link in &plan.links {
+                netlink.attach(link, netns.as_fd())?;
+            }
+        }
+        channel.say(&Message::Wired)?;
+        channel.expect(&Message::Built)
+    }
+
+    /// The payload becomes MainPID before it may run, so that systemd never misses how it ends: it is systemd's direct
+    /// child already (CLONE_PARENT), and the barrier says that systemd knows.
+    fn hand_over(&self, layout: &Layout, plan: &Plan, systemd: &Manager, channel: &Channel) -> Result<()> {
+        let pid = self.pid.as_raw_nonzero().get();
+        std::fs::write(layout.state(&plan.name).join(MAIN_PID), pid.to_string()).context("cannot note the main process")?;
+        let addresses = plan.links.iter().flat_map(|link| &link.addresses).map(|cidr| cidr.address.to_string());
+        instances::add(layout, &Instance::now(&plan.name, &plan.image.name, pid, addresses.collect()))?;
+        systemd.tell(&format!("MAINPID={pid}"))?;
+        systemd.barrier()?;
+        channel.say(&Message::Go)?;
+        match channel.hear()? {
+            Message::Closed => Ok(()),
+            Message::CannotExecute(text) | Message::Failed(text) => {
+                systemd.tell(&format!("STATUS={text}"))?;
+                systemd.barrier()?;
+                Err(Error::failed(text))
+            }
+            other => Err(Error::failed(format!("heard {other:?} from the payload"))),
+        }
+    }
+
+    fn write_id_maps(&self, ids: IdRange) -> Result<()> {
+        for map in ["uid_map", "gid_map"] {
+            std::fs::write(self.path(map), ids.map_line()).with_context(|| format!("cannot write {map}"))?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, file: &str) -> Result<OwnedFd> {
+        File::open(self.path(file)).map(OwnedFd::from).with_context(|| format!("cannot open {file} of the payload"))
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{file}", self.pid.as_raw_nonzero()))
+    }
+}
+
+fn clone_flags(namespaces: Namespaces) -> u64 {
+    /// linux/sched.h; in the bits of CSIGNAL, hence clone3(2) only.
+    const CLONE_NEWTIME: libc::c_int = 0x80;
+    let own = [
+        (namespaces.user, libc::CLONE_NEWUSER),
+        (namespaces.pid, libc::CLONE_NEWPID),
+        (namespaces.network, libc::CLONE_NEWNET),
+        (namespaces.ipc, libc::CLONE_NEWIPC),
+        (namespaces.uts, libc::CLONE_NEWUTS),
+        (namespaces.cgroup, libc::CLONE_NEWCGROUP),
+        (namespaces.time, CLONE_NEWTIME),
+        (true, libc::CLONE_NEWNS),
+        (true, libc::CLONE_PARENT),
+    ];
+    own.into_iter().filter(|(own, _)| *own).fold(0, |flags, (_, flag)| flags | flag as u64)
+}
+
+fn wait_until_ready(systemd: &Manager, socket: Option<PayloadSocket>) -> Result<()> {
+    let Some(socket) = socket else {
+        systemd.tell("READY=1")?;
+        return systemd.barrier();
+    };
+    loop {
+        let lines = socket.hear()?;
+        if !lines.is_empty() {
+            systemd.tell(&lines.join("\n"))?;
+        }
+        if lines.iter().any(|line| line == "READY=1") {
+            return systemd.barrier();
+        }
+    }
+}

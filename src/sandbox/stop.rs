@@ -1,0 +1,70 @@
+//! ExecStop= and ExecReload=: what systemd asks of a running container.
+
+use std::fs;
+
+use nix::libc::SIGKILL;
+use nix::unistd::Pid;
+
+use super::raw;
+use crate::error::{Context, Error, Result};
+use crate::layout::Layout;
+use crate::plan::{Plan, Reload};
+
+/// A PID 1 without a handler ignores every signal from its own namespace's outside but SIGKILL, so that waiting for it
+/// would last the whole stop timeout; it is killed at once. Where there is a handler systemd sends the stop signal itself.
+pub fn stop(layout: &Layout, name: &str) -> Result<()> {
+    let plan = Plan::read(&layout.state(name))?;
+    let payload = main_pid()?;
+    if plan.sandbox.namespaces.pid && !catches(payload, plan.sandbox.stop_signal)? {
+        raw::kill(payload, SIGKILL);
+    }
+    Ok(())
+}
+
+/// The signal, or the command, of `[reload]`.
+pub fn reload(layout: &Layout, name: &str) -> Result<()> {
+    let plan = Plan::read(&layout.state(name))?;
+    match plan.sandbox.reload {
+        None => Err(Error::failed(format!("{name} has no [reload]"))),
+        Some(Reload::Signal(signal)) => {
+            raw::kill(main_pid()?, signal);
+            Ok(())
+        }
+        Some(Reload::Command(argv)) => match super::exec::run_inside(&plan, main_pid()?, argv)? {
+            0 => Ok(()),
+            status => Err(Error::failed(format!("the reload command ended with status {status}"))),
+        },
+    }
+}
+
+/// MAINPID, which systemd sets for these commands.
+fn main_pid() -> Result<Pid> {
+    let pid = std::env::var("MAINPID").ok().and_then(|pid| pid.parse().ok()).filter(|pid| *pid > 1);
+    pid.map(Pid::from_raw).ok_or_else(|| Error::failed("MAINPID is not set: this command is for systemd"))
+}
+
+/// Whether a process has a handler for a signal: SigCgt of proc_pid_status(5).
+fn catches(pid: Pid, signal: i32) -> Result<bool> {
+    let status = match fs::read_to_string(format!("/proc/{pid}/status")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        other => other.with_context(|| format!("cannot read the status of process {pid}"))?,
+    };
+    Ok(caught(&status) & 1 << (signal - 1) != 0)
+}
+
+fn caught(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_caught_signals_is_read() {
+        // A shell with a trap for TERM (15) and CHLD (17).
+        let status = "Name:\tsh\nSigIgn:\t0000000000004000\nSigCgt:\t0000000000014000\n";
+        assert_eq!(caught(status), 1 << 14 | 1 << 16);
+    }
+}
