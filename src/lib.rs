@@ -4,11 +4,15 @@
 //! transient unit. systemd starts the runner in it, which makes the disk (`image`), builds the namespaces (`sandbox`),
 //! plugs in the wires ([`network`]) and hands the payload over as MainPID. Nothing of soute stays.
 
-pub mod error;
-pub mod layout;
 pub mod definition;
 pub mod plan;
+
 pub mod image;
-pub mod sandbox;
-pub mod network;
 pub mod logs;
+pub mod network;
+pub mod sandbox;
+
+pub mod error;
+pub mod instances;
+pub mod layout;
+pub mod settings;

@@ -48,7 +48,11 @@ fn record_exit(layout: &Layout, name: &str) -> Result<()> {
         return Ok(());
     }
     let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    disk::record_exit(layout, name, &LastExit { result, code: variable("EXIT_CODE"), status: variable("EXIT_STATUS"), time })
+    disk::record_exit(
+        layout,
+        name,
+        &LastExit { result, code: variable("EXIT_CODE"), status: variable("EXIT_STATUS"), time },
+    )
 }
 
 /// Teardown goes on past errors and reports them all.

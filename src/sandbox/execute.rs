@@ -75,7 +75,10 @@ fn try_each(candidates: &[String], argv: &[CString], environment: &[CString]) ->
 }
 
 fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CString>> {
-    texts.map(CString::new).collect::<std::result::Result<_, _>>().map_err(|_| Error::failed("an argument holds a zero byte"))
+    texts
+        .map(CString::new)
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|_| Error::failed("an argument holds a zero byte"))
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use rustix::fs::{Mode, OFlags};
 
 use super::channel::{Channel, Message};
 use super::operations::{covers, operations};
+use super::reaper::Role;
 use super::sources::Sources;
 use super::tree::Tree;
 use super::user::{self, Credentials};
-use super::reaper::Role;
 use super::{execute, raw, reaper, root};
 use crate::error::{Context, Result};
 use crate::network::Netlink;
@@ -23,17 +23,18 @@ const EXIT_EXEC: i32 = 203;
 
 /// Builds the container around this process and becomes its payload.
 pub fn become_payload(plan: &Plan, sources: &Sources, channel: Channel) -> ! {
-    let (message, status) = match build(plan, sources, &channel).and_then(|credentials| wait_for_go(plan, &channel, credentials)) {
-        Err(error) => (Message::Failed(error.to_string()), EXIT_NAMESPACE),
-        Ok((Role::Reaper(payload), _)) => {
-            // The payload's execve must be the last one to close it.
-            drop(channel);
-            reaper::serve(payload)
-        }
-        Ok((Role::Payload, credentials)) => match execute::execute(&plan.sandbox.process, &credentials) {
-            Err(error) => (Message::CannotExecute(error.to_string()), EXIT_EXEC),
-        },
-    };
+    let (message, status) =
+        match build(plan, sources, &channel).and_then(|credentials| wait_for_go(plan, &channel, credentials)) {
+            Err(error) => (Message::Failed(error.to_string()), EXIT_NAMESPACE),
+            Ok((Role::Reaper(payload), _)) => {
+                // The payload's execve must be the last one to close it.
+                drop(channel);
+                reaper::serve(payload)
+            }
+            Ok((Role::Payload, credentials)) => match execute::execute(&plan.sandbox.process, &credentials) {
+                Err(error) => (Message::CannotExecute(error.to_string()), EXIT_EXEC),
+            },
+        };
     // When the runner is gone there is nobody to tell.
     let _ = channel.say(&message);
     std::process::exit(status)

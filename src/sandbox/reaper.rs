@@ -34,7 +34,10 @@ pub fn split() -> Result<Role> {
 pub fn serve(payload: Pid) -> ! {
     // Of all that root may do in here a reaper needs to signal a payload of another user, no more.
     let kill = CapabilitySet::KILL;
-    let _ = set_capabilities(None, CapabilitySets { effective: kill, permitted: kill, inheritable: CapabilitySet::empty() });
+    let _ = set_capabilities(
+        None,
+        CapabilitySets { effective: kill, permitted: kill, inheritable: CapabilitySet::empty() },
+    );
     loop {
         match raw::wait_for_signal() {
             SIGCHLD => reap(payload),

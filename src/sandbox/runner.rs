@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use super::{clean, start, stop};
 use crate::error::{Error, Exit, Result};
-use crate::layout::Layout;
+use crate::settings::Host;
 
-/// `soute-runner COMMAND NAME`; SOUTE_ROOT moves all files.
+/// `soute-runner [--root DIR] COMMAND NAME`.
 pub fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -18,9 +18,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Vec<String>) -> Result<()> {
-    let layout = Layout::from_environment()?;
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
-    match words[..] {
+    let (root, words) = match words[..] {
+        ["--root", root, ref rest @ ..] => (root, rest),
+        ref rest => ("/", rest),
+    };
+    let layout = Host::load(root)?.layout;
+    match *words {
         ["start", name] => start::start(&layout, name),
         ["stop", name] => stop::stop(&layout, name),
         ["reload", name] => stop::reload(&layout, name),

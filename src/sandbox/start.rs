@@ -16,7 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::instances::{self, Instance};
 use crate::layout::Layout;
 use crate::network::Netlink;
-use crate::plan::{IdRange, MAIN_PID, Namespaces, Plan, Ready};
+use crate::plan::{IdRange, MAIN_PID, Namespaces, Plan};
 
 /// Starts a container: returns when its payload is systemd's child and main process, and ready.
 pub fn start(layout: &Layout, name: &str) -> Result<()> {
@@ -68,7 +68,8 @@ impl Payload {
     /// child already (CLONE_PARENT), and the barrier says that systemd knows.
     fn hand_over(&self, layout: &Layout, plan: &Plan, systemd: &Manager, channel: &Channel) -> Result<()> {
         let pid = self.pid.as_raw_nonzero().get();
-        std::fs::write(layout.state(&plan.name).join(MAIN_PID), pid.to_string()).context("cannot note the main process")?;
+        std::fs::write(layout.state(&plan.name).join(MAIN_PID), pid.to_string())
+            .context("cannot note the main process")?;
         let addresses = plan.links.iter().flat_map(|link| &link.addresses).map(|cidr| cidr.address.to_string());
         instances::add(layout, &Instance::now(&plan.name, &plan.image.name, pid, addresses.collect()))?;
         systemd.tell(&format!("MAINPID={pid}"))?;

@@ -24,10 +24,10 @@ pub fn stop(layout: &Layout, name: &str) -> Result<()> {
 /// The signal, or the command, of `[reload]`.
 pub fn reload(layout: &Layout, name: &str) -> Result<()> {
     let plan = Plan::read(&layout.state(name))?;
-    match plan.sandbox.reload {
+    match &plan.sandbox.reload {
         None => Err(Error::failed(format!("{name} has no [reload]"))),
         Some(Reload::Signal(signal)) => {
-            raw::kill(main_pid()?, signal);
+            raw::kill(main_pid()?, *signal);
             Ok(())
         }
         Some(Reload::Command(argv)) => match super::exec::run_inside(&plan, main_pid()?, argv)? {

@@ -1,0 +1,81 @@
+//! /etc/soute/soute.toml: what is the host's, not a container's.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::error::{Context, Error, Exit, Result};
+use crate::image::ids::Pool;
+use crate::layout::Layout;
+
+/// A host: where its files are, and which ids containers may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Where its files are.
+    pub layout: Layout,
+    /// Which ids containers may have.
+    pub pool: Pool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct File {
+    store: Option<PathBuf>,
+    id_pool: Option<IdPool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct IdPool {
+    first: u32,
+    last: u32,
+}
+
+impl Host {
+    /// The host below `root`, by its settings; without the file everything has its default.
+    pub fn load(root: impl Into<PathBuf>) -> Result<Self> {
+        let layout = Layout::new(root);
+        let path = layout.settings();
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            other => other.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        let invalid = |text: &str| Error::new(Exit::Invalid, format!("{}: {text}", path.display()));
+        let file: File = toml::from_str(&text).map_err(|error| invalid(error.message()))?;
+        let pool = match file.id_pool {
+            None => Pool::default(),
+            Some(IdPool { first, last }) if first < last => Pool { first, last },
+            Some(_) => return Err(invalid("id-pool: first must be below last")),
+        };
+        match file.store {
+            None => Ok(Self { layout, pool }),
+            Some(store) if store.is_absolute() => Ok(Self { layout: layout.with_store(store), pool }),
+            Some(_) => Err(invalid("store: must be an absolute path")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Host> {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("etc/soute")).unwrap();
+        std::fs::write(root.path().join("etc/soute/soute.toml"), text).unwrap();
+        Host::load(root.path())
+    }
+
+    #[test]
+    fn the_store_and_the_pool_can_be_moved() {
+        let host = load("store = \"/srv/soute\"\nid-pool = { first = 1000000, last = 2000000 }").unwrap();
+        assert_eq!(host.layout.disks(), PathBuf::from("/srv/soute/disks"));
+        assert_eq!(host.pool, Pool { first: 1_000_000, last: 2_000_000 });
+    }
+
+    #[test]
+    fn what_it_does_not_know_is_an_error() {
+        assert_eq!(load("stores = \"/srv\"").unwrap_err().exit(), Exit::Invalid);
+        assert_eq!(load("store = \"srv\"").unwrap_err().exit(), Exit::Invalid);
+    }
+}
