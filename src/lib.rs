@@ -12,6 +12,8 @@ pub mod logs;
 pub mod network;
 pub mod sandbox;
 
+pub mod commands;
+
 pub mod error;
 pub mod instances;
 pub mod layout;

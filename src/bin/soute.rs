@@ -1,2 +1,5 @@
-//! The command that users type.
-fn main() {}
+//! Containers as plain systemd units.
+
+fn main() -> std::process::ExitCode {
+    soute::commands::main()
+}

@@ -1,0 +1,38 @@
+//! The command line as a whole.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::logs;
+use crate::error::Result;
+use crate::settings::Host;
+
+/// Containers as plain systemd units.
+#[derive(Debug, Parser)]
+#[command(name = "soute", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Look for all of soute's files below DIR.
+    #[arg(long, value_name = "DIR", default_value = "/", env = "SOUTE_ROOT", global = true, hide_env_values = true)]
+    pub root: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show the log of a container, by journalctl.
+    Logs(logs::Logs),
+}
+
+impl Verb {
+    /// Does it.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        match self {
+            Self::Logs(logs) => logs.run(host),
+        }
+    }
+}
