@@ -67,8 +67,12 @@ stage: all
 deps:
 	@tests/lab/deps
 
+# The last test compares what is on the machine with what was there before the first.
 test: deps stage
-	SOUTE_STAGE='$(STAGE)' $(CARGO) test --locked -- --include-ignored
+	mkdir -p target/tmp
+	tests/lab/leftovers >target/lab/before
+	TMPDIR='$(CURDIR)/target/tmp' SOUTE_STAGE='$(STAGE)' SOUTE_BEFORE='$(CURDIR)/target/lab/before' \
+	    $(CARGO) test --locked --no-fail-fast -- --include-ignored
 
 demo: deps stage
 	@contrib/farm/demo
