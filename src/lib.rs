@@ -7,10 +7,12 @@
 pub mod definition;
 pub mod plan;
 
+pub mod generator;
+
 pub mod image;
-pub mod logs;
-pub mod network;
 pub mod sandbox;
+pub mod network;
+pub mod logs;
 
 pub mod commands;
 

@@ -1,2 +1,5 @@
 //! Run by systemd at boot and at daemon-reload.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    soute::generator::main()
+}
