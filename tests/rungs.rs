@@ -96,6 +96,10 @@ fn make_install_is_what_the_lab_sees() {
     let lab = lab::host();
     lab.ok("test -x /usr/local/bin/soute -a -x /usr/local/libexec/soute/soute-runner");
     lab.ok("test -x /usr/local/lib/systemd/system-generators/soute-generator");
+    // What is on the start path has no dynamic loader; soute has one, which is how we know that readelf would show it.
+    let loaded = lab.ok("cd /usr/local; readelf -lW bin/soute libexec/soute/* lib/systemd/system-generators/* | \
+                         awk '/^File:/ { file = $2 } /INTERP/ { print file }'");
+    assert_eq!(loaded, "bin/soute\n");
 }
 
 #[test]

@@ -1,0 +1,40 @@
+//! `make install` and `make uninstall` into a DESTDIR, as a package would.
+
+use std::path::Path;
+use std::process::Command;
+
+fn make(target: &str, destdir: &Path) {
+    let mut make = Command::new("make");
+    make.args(["--no-print-directory", target, "PREFIX=/usr"]).arg(format!("DESTDIR={}", destdir.display()));
+    let output = make.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("MAKEFLAGS").output().expect("make");
+    assert!(output.status.success(), "{output:?}");
+}
+
+fn files(destdir: &Path) -> Vec<String> {
+    let output = Command::new("find").arg(destdir).args(["-type", "f", "-printf", "%m /%P\n"]).output().expect("find");
+    let mut lines: Vec<_> = String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+#[ignore = "needs the build of make test"]
+fn install_puts_everything_below_destdir_and_uninstall_takes_it_away() {
+    let destdir = tempfile::tempdir().unwrap();
+    make("install", destdir.path());
+    let installed = files(destdir.path());
+    for file in [
+        "755 /usr/bin/soute",
+        "755 /usr/libexec/soute/soute-runner",
+        "755 /usr/lib/systemd/system-generators/soute-generator",
+        "644 /usr/lib/systemd/system/soute-start@.service",
+        "644 /usr/lib/systemd/system/soute.slice",
+    ] {
+        assert!(installed.iter().any(|line| line == file), "{file} in {installed:#?}");
+    }
+    let launcher = std::fs::read_to_string(destdir.path().join("usr/lib/systemd/system/soute-start@.service")).unwrap();
+    assert!(launcher.contains("ExecStart=/usr/bin/soute start"), "{launcher}");
+    assert!(!launcher.contains("@BINDIR@"), "{launcher}");
+    make("uninstall", destdir.path());
+    assert_eq!(files(destdir.path()), Vec::<String>::new());
+}
