@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
+use soute::definition::types::Cidr;
 use soute::network::{Netlink, wait_for_bridge};
-use soute::plan::{Cidr, Link, Route};
+use soute::plan::{Link, Route};
 
 /// The calling thread becomes a host of its own, with nothing but lo.
 fn become_host() -> OwnedFd {
@@ -118,8 +119,13 @@ fn both_ends_are_as_asked() {
     let mut wanted = link(1, &["10.88.0.2/24", "fd00:88::2/64"]);
     wanted.gateways = vec![address("10.88.0.1"), address("fd00:88::1")];
     wanted.routes = vec![
-        Route { to: cidr("10.99.0.0/16"), via: Some(address("10.88.0.254")), metric: Some(100), table: Some(1000) },
-        Route { to: cidr("10.77.0.0/16"), via: None, metric: None, table: None },
+        Route {
+            to: "10.99.0.0/16".parse().unwrap(),
+            via: Some(address("10.88.0.254")),
+            metric: Some(100),
+            table: Some(1000),
+        },
+        Route { to: "10.77.0.0/16".parse().unwrap(), via: None, metric: None, table: None },
     ];
     let netns = plug(&wanted);
     let outside = ip_json("addr show dev vb-test1");
@@ -268,7 +274,8 @@ fn errors_name_the_culprit() {
             .unwrap_err()
             .to_string()
     };
-    wrong.routes = vec![Route { to: cidr("10.99.0.0/16"), via: Some(address("10.9.9.9")), metric: None, table: None }];
+    wrong.routes =
+        vec![Route { to: "10.99.0.0/16".parse().unwrap(), via: Some(address("10.9.9.9")), metric: None, table: None }];
     assert_eq!(
         configure(&wrong),
         "cannot add route 10.99.0.0/16 via 10.9.9.9: Network is unreachable (Nexthop has invalid gateway)"
@@ -312,7 +319,7 @@ fn a_batch_of_any_size_is_acknowledged() {
     let mut many = link(1, &["10.88.0.2/24"]);
     many.routes = (0..2000u16)
         .map(|n| Route {
-            to: cidr(&format!("10.{}.{}.0/24", 100 + n / 256, n % 256)),
+            to: format!("10.{}.{}.0/24", 100 + n / 256, n % 256).parse().unwrap(),
             via: None,
             metric: None,
             table: None,

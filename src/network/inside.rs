@@ -11,8 +11,9 @@ use nix::errno::Errno;
 
 use super::link::{message, no_link_local};
 use super::socket::Request;
+use crate::definition::types::{Cidr, Network};
 use crate::error::{Error, Exit, Result};
-use crate::plan::{Cidr, Link, Route};
+use crate::plan::{Link, Route};
 
 /// lo is the first device of every network namespace.
 const LOOPBACK: u32 = 1;
@@ -80,7 +81,7 @@ fn routes(link: &Link, index: u32, requests: &mut Vec<Request>) -> Result<()> {
     }
     for &gateway in &link.gateways {
         if !reaches(link, gateway) {
-            let to = Cidr { address: gateway, prefix: full(gateway) };
+            let to = Network { address: gateway, prefix: full(gateway) };
             if !link.addresses.iter().any(|cidr| same_family(cidr.address, gateway) && cidr.prefix == to.prefix) {
                 return Err(Error::new(
                     Exit::Invalid,
@@ -97,7 +98,7 @@ fn routes(link: &Link, index: u32, requests: &mut Vec<Request>) -> Result<()> {
             IpAddr::V4(_) => IpAddr::from([0; 4]),
             IpAddr::V6(_) => IpAddr::from([0; 16]),
         };
-        let to = Cidr { address: any, prefix: 0 };
+        let to = Network { address: any, prefix: 0 };
         requests.push(add_route(link, index, &Route { to, via: Some(gateway), metric: None, table: None })?);
     }
     for route in through {
@@ -159,15 +160,16 @@ fn refuse_two_defaults(links: &[(u32, &Link)]) -> Result<()> {
 
 /// Does an address, a route or, for fe80::, the link itself make `ip` a neighbour?
 fn reaches(link: &Link, ip: IpAddr) -> bool {
-    let nets =
-        link.addresses.iter().chain(link.routes.iter().filter(|route| route.via.is_none()).map(|route| &route.to));
+    let direct = link.routes.iter().filter(|route| route.via.is_none()).map(|route| route.to);
+    let mut nets =
+        link.addresses.iter().map(|cidr| Network { address: cidr.address, prefix: cidr.prefix }).chain(direct);
     let link_local = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    link_local || nets.filter(|cidr| cidr.address != ip || cidr.prefix < full(ip)).any(|cidr| contains(cidr, ip))
+    link_local || nets.any(|net| (net.address != ip || net.prefix < full(ip)) && contains(net, ip))
 }
 
-fn contains(cidr: &Cidr, ip: IpAddr) -> bool {
-    let shift = full(ip).saturating_sub(cidr.prefix).into();
-    match (cidr.address, ip) {
+fn contains(net: Network, ip: IpAddr) -> bool {
+    let shift = full(ip).saturating_sub(net.prefix).into();
+    match (net.address, ip) {
         (IpAddr::V4(net), IpAddr::V4(ip)) => (net.to_bits() ^ ip.to_bits()).checked_shr(shift).unwrap_or(0) == 0,
         (IpAddr::V6(net), IpAddr::V6(ip)) => (net.to_bits() ^ ip.to_bits()).checked_shr(shift).unwrap_or(0) == 0,
         _ => false,
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     fn a_direct_route_makes_a_gateway_reachable() {
         let mut link = link(&[("10.88.0.10", 24)], &["10.9.0.1"]);
-        let to = cidr("10.9.0.0", 24);
+        let to = "10.9.0.0/24".parse().unwrap();
         link.routes = vec![Route { to, via: None, metric: None, table: None }];
         assert_eq!(actions(link)[4..], ["add route 10.9.0.0/24 on eth0", "add default route via 10.9.0.1"]);
     }
@@ -258,7 +260,7 @@ mod tests {
         let of = |ip, prefix| broadcast(ip, &Cidr { address: ip.into(), prefix });
         assert_eq!(of(Ipv4Addr::new(10, 88, 3, 10), 16), Ipv4Addr::new(10, 88, 255, 255));
         assert_eq!(of(Ipv4Addr::new(10, 88, 3, 10), 0), Ipv4Addr::BROADCAST);
-        assert!(contains(&cidr("0.0.0.0", 0), "9.9.9.9".parse().unwrap()));
-        assert!(!contains(&cidr("10.0.0.0", 31), "10.0.0.2".parse().unwrap()));
+        assert!(contains("0.0.0.0/0".parse().unwrap(), "9.9.9.9".parse().unwrap()));
+        assert!(!contains("10.0.0.0/31".parse().unwrap(), "10.0.0.2".parse().unwrap()));
     }
 }

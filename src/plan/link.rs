@@ -4,17 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// An address with the length of its prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cidr {
-    /// The address.
-    pub address: IpAddr,
-    /// The prefix, in bits.
-    pub prefix: u8,
-}
-
-/// A network, its host bits zero.
-pub type Network = Cidr;
+use crate::definition::types::{Cidr, Network};
 
 /// One veth between a bridge of the host and the container.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,14 +4,17 @@
 //! to systemd (its [`Unit`]) and written to /run/soute/state/NAME/plan.json, the snapshot from which the runner works.
 //! The runner never sees a definition.
 
+mod build;
 mod disk;
+mod facts;
 mod link;
 mod sandbox;
 mod snapshot;
 mod unit;
 
 pub use disk::{Disk, DiskKind, DiskMode, IdRange};
-pub use link::{Cidr, Link, Network, Route};
+pub use facts::Facts;
+pub use link::{Link, Route};
 pub use sandbox::{
     BindIds, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload, Sandbox,
 };

@@ -21,6 +21,8 @@ pub struct Sandbox {
     pub mounts: Vec<Mount>,
     /// Generated files, bound over those of the image.
     pub files: Vec<FileSource>,
+    /// The zone that /etc/localtime becomes a link to.
+    pub timezone: Option<String>,
     /// The FIFO of soute-log@.socket, which stands behind /dev/stdout and /dev/stderr: wherever fd 1 and 2 are the
     /// journal's sockets, which cannot be opened by name (ENXIO).
     pub log: Option<PathBuf>,
@@ -187,6 +189,8 @@ pub struct FileSource {
     pub target: String,
     /// What it holds.
     pub content: String,
+    /// It continues what the image's file says.
+    pub after_image: bool,
 }
 
 #[cfg(test)]
@@ -214,6 +218,7 @@ impl Sandbox {
             ready: Ready::Exec,
             mounts: Vec::new(),
             files: Vec::new(),
+            timezone: None,
             log: None,
             sysctls: Vec::new(),
             stop_signal: 15,

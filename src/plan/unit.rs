@@ -72,3 +72,10 @@ impl Unit {
         self.properties.iter().find(|property| property.name == name).map(|property| &property.value)
     }
 }
+
+impl Property {
+    /// A property of that D-Bus name.
+    pub fn new(name: &str, value: Value) -> Self {
+        Self { name: name.to_owned(), value }
+    }
+}

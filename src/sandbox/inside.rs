@@ -60,6 +60,7 @@ fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Credential
     if sandbox.namespaces.network {
         Netlink::open()?.configure_inside(&plan.links)?;
     }
+    tree.set_timezone()?;
     for cover in covers(sandbox) {
         tree.perform(&cover)?;
     }

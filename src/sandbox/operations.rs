@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_tmpfs_on_run_does_not_hide_what_lies_below_it() {
-        let files = vec![FileSource { target: "/etc/resolv.conf".into(), content: String::new() }];
+        let files = vec![FileSource { target: "/etc/resolv.conf".into(), content: String::new(), after_image: false }];
         let sandbox = Sandbox { mounts: vec![at("/run")], files, ..Sandbox::example() };
         assert_eq!(order(&sandbox)[4..7], ["/run", "/run/host", "/etc/resolv.conf"]);
     }

@@ -170,7 +170,8 @@ impl<'a> Tree<'a> {
         let tmpfs = mounts::filesystem("tmpfs", &[("mode", "0755"), ("size", "4m")], NOSUID_NODEV_NOEXEC)?;
         write_file(tmpfs.as_fd(), "container-manager", "soute\n")?;
         for (index, file) in self.sandbox.files.iter().enumerate() {
-            write_file(tmpfs.as_fd(), &file_name(index), &file.content)?;
+            let before = if file.after_image { self.read(&file.target)? } else { String::new() };
+            write_file(tmpfs.as_fd(), &file_name(index), &(before + &file.content))?;
         }
         self.attach(tmpfs.as_fd(), "/run/host", Kind::Directory)?;
         if notify && let Some(socket) = &self.sources.notify {
@@ -183,6 +184,36 @@ impl<'a> Tree<'a> {
         let source = root::open(self.root.as_fd(), &format!("/run/host/{}", file_name(index)), OFlags::PATH)?;
         let mount = mounts::copy_tree(source.as_fd(), "", false)?;
         self.attach(mount.as_fd(), target, Kind::File)
+    }
+
+    /// What the image's own file says, if it is one and of a sensible size.
+    fn read(&self, path: &str) -> Result<String> {
+        use std::io::Read;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let Ok(file) = root::open(self.root.as_fd(), path, flags) else { return Ok(String::new()) };
+        if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
+            return Ok(String::new());
+        }
+        let mut bytes = Vec::new();
+        std::fs::File::from(file).take(1 << 20).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(if text.is_empty() || text.ends_with('\n') { text } else { text + "\n" })
+    }
+
+    /// /etc/localtime as timedatectl(1) writes it: a link, replaced whole. A root that cannot be written to has TZ alone.
+    pub fn set_timezone(&self) -> Result<()> {
+        let Some(zone) = &self.sandbox.timezone else { return Ok(()) };
+        let replace = || -> rustix::io::Result<()> {
+            let etc = root::open(self.root.as_fd(), "/etc", OFlags::PATH | OFlags::DIRECTORY)?;
+            let (next, name) = (".localtime.soute", "localtime");
+            let _ = rustix::fs::unlinkat(&etc, next, rustix::fs::AtFlags::empty());
+            symlinkat(format!("../usr/share/zoneinfo/{zone}"), &etc, next)?;
+            rustix::fs::renameat(&etc, next, &etc, name)
+        };
+        match replace() {
+            Err(Errno::ROFS) => Ok(()),
+            other => other.context("cannot set /etc/localtime"),
+        }
     }
 
     fn mask(&self, path: &str) -> Result<()> {

@@ -1,0 +1,42 @@
+//! The wires: names and addresses that stay the same over restarts, and differ between hosts.
+
+use sha2::{Digest, Sha256};
+
+use super::super::{Facts, Link, Route};
+use crate::definition::Definition;
+use crate::definition::model::Network;
+
+/// One link for each `[[network]]`, in order.
+pub fn links(definition: &Definition, facts: &Facts) -> Vec<Link> {
+    definition.network.iter().enumerate().map(|(index, network)| link(network, index, facts)).collect()
+}
+
+fn link(network: &Network, index: usize, facts: &Facts) -> Link {
+    let name = network.name(index).to_string();
+    let hash = digest(facts, &name);
+    let [a, b, c, d, e, f, ..] = hash;
+    let host_name = network.host_name.as_ref().map(ToString::to_string);
+    Link {
+        bridge: network.bridge.as_ref().map(ToString::to_string).unwrap_or_default(),
+        // 15 bytes, the longest that the kernel takes.
+        host_name: host_name.unwrap_or_else(|| format!("vb-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}")),
+        // Locally administered, not multicast.
+        mac: network.mac.map_or([0x02, a, b, c, d, e], |mac| mac.0),
+        host_mac: [0xfe, a, b, c, d, e],
+        mtu: network.mtu,
+        addresses: network.address.to_vec(),
+        gateways: network.gateways().collect(),
+        routes: network.routes.iter().map(route).collect(),
+        name,
+    }
+}
+
+fn route(route: &crate::definition::model::Route) -> Route {
+    Route { to: route.to, via: route.via.map(|via| via.0), metric: route.metric, table: route.table }
+}
+
+/// The hash of host, container and purpose.
+pub fn digest(facts: &Facts, purpose: &str) -> [u8; 32] {
+    let text = format!("soute\0{}\0{}\0{purpose}", facts.machine_id, facts.name);
+    Sha256::digest(text).into()
+}

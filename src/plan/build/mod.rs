@@ -1,0 +1,167 @@
+//! Definition and facts become a plan: a pure function, a file for each part of what it makes.
+
+mod environment;
+mod limits;
+mod links;
+mod mounts;
+mod service;
+
+use super::{
+    Disk, DiskKind, DiskMode, Facts, IdRange, ImageReference, Init, Namespaces, Plan, Process, Ready, Reload, Sandbox,
+};
+use crate::definition::Definition;
+use crate::definition::model::{self, LogOutput, Namespace, NetworkNamespace, UserNamespace};
+use crate::error::{Error, Exit, Result};
+
+impl Plan {
+    /// What the definition means on this host.
+    pub fn build(definition: &Definition, facts: &Facts) -> Result<Self> {
+        let sandbox = sandbox(definition, facts)?;
+        Ok(Self {
+            version: super::VERSION,
+            name: facts.name.clone(),
+            image: ImageReference { name: definition.image.to_string(), digest: facts.image.digest.clone() },
+            definition: facts.definition.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+            ephemeral: false,
+            unit: service::unit(definition, facts, &sandbox),
+            disk: disk(definition, facts),
+            links: links::links(definition, facts),
+            sandbox,
+        })
+    }
+}
+
+fn disk(definition: &Definition, facts: &Facts) -> Disk {
+    let mode = match definition.disk.mode {
+        model::DiskMode::Keep => DiskMode::Keep,
+        model::DiskMode::Fresh => DiskMode::Fresh,
+        model::DiskMode::ReadOnly => DiskMode::ReadOnly,
+    };
+    let kind = match &facts.image.fs {
+        Some(fs) => DiskKind::Raw { fs: fs.clone() },
+        None => DiskKind::Tree,
+    };
+    let limits = &definition.limits;
+    let direct_io = limits.write_bandwidth.value().is_some() || limits.write_iops.value().is_some();
+    let own_ids = definition.namespaces.user == UserNamespace::Auto;
+    let ids = facts.ids.filter(|_| own_ids).map(|first| IdRange { first });
+    Disk { mode, kind, ids, direct_io }
+}
+
+fn sandbox(definition: &Definition, facts: &Facts) -> Result<Sandbox> {
+    let init = match definition.init {
+        model::Init::None => Init::None,
+        model::Init::Reaper => Init::Reaper,
+        model::Init::Image => Init::Image,
+    };
+    let ready = match definition.ready() {
+        model::Ready::Exec => Ready::Exec,
+        model::Ready::Notify => Ready::Notify,
+    };
+    let log = definition.log.output == LogOutput::Journal;
+    Ok(Sandbox {
+        namespaces: namespaces(&definition.namespaces),
+        hostname: hostname(definition, facts),
+        process: process(definition, facts)?,
+        init,
+        ready,
+        mounts: mounts::mounts(definition, facts),
+        files: mounts::files(definition, facts),
+        timezone: environment::timezone(definition, facts),
+        log: log.then(|| facts.layout.logs().join(&facts.name)),
+        sysctls: sysctls(definition),
+        stop_signal: stop_signal(definition, facts),
+        reload: definition.reload.as_ref().map(|reload| match reload {
+            model::Reload::Signal(signal) => Reload::Signal(signal.0),
+            model::Reload::Command(argv) => Reload::Command(argv.iter().map(ToString::to_string).collect()),
+        }),
+    })
+}
+
+fn hostname(definition: &Definition, facts: &Facts) -> String {
+    definition.hostname.as_ref().map_or_else(|| facts.name.clone(), ToString::to_string)
+}
+
+fn namespaces(namespaces: &model::Namespaces) -> Namespaces {
+    let own = |namespace: Namespace| namespace == Namespace::Private;
+    Namespaces {
+        user: namespaces.user == UserNamespace::Auto,
+        pid: own(namespaces.pid),
+        network: namespaces.network == NetworkNamespace::Private,
+        ipc: own(namespaces.ipc),
+        uts: own(namespaces.uts),
+        cgroup: own(namespaces.cgroup),
+        time: own(namespaces.time),
+    }
+}
+
+fn process(definition: &Definition, facts: &Facts) -> Result<Process> {
+    let declared = &facts.image.declared;
+    let user = definition.user.as_ref().map(ToString::to_string).or_else(|| declared.user.clone());
+    let directory = definition.working_directory.as_ref().map(ToString::to_string);
+    Ok(Process {
+        argv: argv(definition, facts)?,
+        environment: environment::environment(definition, facts),
+        user: user.unwrap_or_else(|| "root".to_owned()),
+        groups: definition.groups.iter().map(ToString::to_string).collect(),
+        working_directory: directory.or_else(|| declared.working_directory.clone()).unwrap_or_else(|| "/".to_owned()),
+        umask: definition.umask.0,
+        capabilities: capabilities(definition),
+        no_new_privileges: definition.no_new_privileges(),
+        terminal: false,
+    })
+}
+
+/// argv = entrypoint + command; a definition that sets the entrypoint drops the image's command.
+fn argv(definition: &Definition, facts: &Facts) -> Result<Vec<String>> {
+    let declared = &facts.image.declared;
+    let own = |list: &[crate::definition::types::Text]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let entrypoint = definition.entrypoint.as_ref().map(|list| own(list));
+    let command = definition.command.as_ref().map(|list| own(list));
+    let image_command = if entrypoint.is_some() { None } else { declared.command.clone() };
+    let mut argv = entrypoint.or_else(|| declared.entrypoint.clone()).unwrap_or_default();
+    argv.extend(command.or(image_command).unwrap_or_default());
+    match (argv.is_empty(), definition.init) {
+        (false, _) => Ok(argv),
+        (true, model::Init::Image) => Ok(vec!["/sbin/init".to_owned()]),
+        (true, _) => Err(Error::new(
+            Exit::Invalid,
+            format!("{} has no command, and neither has image {}", facts.name, definition.image),
+        )),
+    }
+}
+
+/// A system that boots needs more than a program: what systemd-nspawn grants, all of it within its own user namespace.
+fn capabilities(definition: &Definition) -> u64 {
+    /// SETPCAP…SYS_CHROOT of nspawn's table (nspawn.c, arg_caps_retain), and NET_ADMIN for its own network.
+    const BOOT: [u32; 18] = [5, 9, 10, 11, 12, 15, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 31];
+    let granted = definition.security.capabilities().mask();
+    let boots = definition.init == model::Init::Image && definition.namespaces.user == UserNamespace::Auto;
+    let dropped_all = definition.security.capabilities.drop.iter().any(|dropped| dropped.to_string() == "ALL");
+    if !boots || dropped_all {
+        return granted;
+    }
+    let dropped: u64 = crate::definition::types::CapabilitySet::base().mask() & !granted;
+    (granted | BOOT.iter().fold(0, |mask, number| mask | 1 << number)) & !dropped
+}
+
+fn stop_signal(definition: &Definition, facts: &Facts) -> i32 {
+    let declared = facts.image.declared.stop_signal.as_deref().and_then(|name| name.parse().ok());
+    let image = declared.filter(|_| definition.init != model::Init::Image);
+    definition.stop.signal.or(image).unwrap_or_else(|| definition.stop_signal()).0
+}
+
+fn sysctls(definition: &Definition) -> Vec<(String, String)> {
+    let mut list = Vec::new();
+    if definition.namespaces.network == NetworkNamespace::Private {
+        // So that user = "www-data" can serve port 80 and ping, with no capability.
+        list.push(("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned()));
+        list.push(("net.ipv4.ping_group_range".to_owned(), "0 65535".to_owned()));
+    }
+    let own = definition.sysctl.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    list.extend(own);
+    list
+}
+
+#[cfg(test)]
+mod tests;

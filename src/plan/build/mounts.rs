@@ -1,0 +1,99 @@
+//! What is mounted over the root, and the files that are generated for it.
+
+use std::path::Path;
+
+use super::super::{BindIds, Facts, FileSource, Missing, Mount, MountFlags, MountSource};
+use crate::definition::Definition;
+use crate::definition::model::{self, DiskMode, Init, MissingSource, MountIds, MountOption, MountType};
+use crate::definition::types;
+
+/// Declared mounts, and memory where a read-only disk must be writable.
+pub fn mounts(definition: &Definition, facts: &Facts) -> Vec<Mount> {
+    let beside = facts.definition.as_deref().and_then(Path::parent).unwrap_or(Path::new("/"));
+    let declared = definition.mount.iter().map(|mount| declared(mount, beside, facts));
+    let scratch = definition.disk.tmpfs.iter().filter(|_| definition.disk.mode == DiskMode::ReadOnly);
+    let is_declared = |target: &str| definition.mount.iter().any(|mount| mount.target.as_str() == target);
+    let scratch = scratch.filter(|target| !is_declared(target.as_str())).map(|target| tmpfs(target.as_str()));
+    scratch.chain(declared).collect()
+}
+
+fn tmpfs(target: &str) -> Mount {
+    // Every user of a system writes to these two.
+    let mode = if matches!(target, "/tmp" | "/var/tmp") { 0o1777 } else { 0o755 };
+    let flags = MountFlags { nosuid: true, nodev: true, ..MountFlags::default() };
+    Mount { source: MountSource::Tmpfs { size: None, mode }, target: target.to_owned(), flags }
+}
+
+fn declared(mount: &model::Mount, beside: &Path, facts: &Facts) -> Mount {
+    let source = match (mount.r#type, &mount.source) {
+        (MountType::Tmpfs, _) | (_, None) => MountSource::Tmpfs { size: Some(mount.size.0), mode: mount.mode.0 },
+        (_, Some(types::MountSource::Volume(name))) => MountSource::Bind {
+            path: facts.layout.volumes().join(name),
+            missing: Missing::Fail,
+            ids: BindIds::Same,
+            recursive: false,
+        },
+        (_, Some(types::MountSource::Path(path))) => MountSource::Bind {
+            path: path.resolve(beside),
+            missing: match mount.missing {
+                MissingSource::Fail => Missing::Fail,
+                MissingSource::Skip => Missing::Skip,
+                MissingSource::CreateDirectory => Missing::CreateDirectory,
+            },
+            ids: match mount.ids {
+                MountIds::Same => BindIds::Same,
+                MountIds::Owner => BindIds::Owner,
+                MountIds::None => BindIds::None,
+            },
+            recursive: mount.recursive,
+        },
+    };
+    Mount { source, target: mount.target.to_string(), flags: flags(mount) }
+}
+
+fn flags(mount: &model::Mount) -> MountFlags {
+    let has = |option| mount.options.contains(&option);
+    MountFlags {
+        read_only: mount.read_only,
+        nosuid: has(MountOption::Nosuid),
+        nodev: has(MountOption::Nodev),
+        noexec: has(MountOption::Noexec),
+        noatime: has(MountOption::Noatime),
+    }
+}
+
+/// /etc/hosts, /etc/resolv.conf and, for a system that boots, /etc/hostname, from which it would take another name.
+pub fn files(definition: &Definition, facts: &Facts) -> Vec<FileSource> {
+    let hostname = super::hostname(definition, facts);
+    let mut files = Vec::new();
+    if !definition.network.is_empty() || !definition.hosts.is_empty() {
+        let content = hosts(definition, &hostname);
+        files.push(FileSource { target: "/etc/hosts".to_owned(), content, after_image: true });
+    }
+    if !definition.dns.servers.is_empty() {
+        let content = resolv_conf(&definition.dns);
+        files.push(FileSource { target: "/etc/resolv.conf".to_owned(), content, after_image: false });
+    }
+    if definition.init == Init::Image {
+        let content = format!("{hostname}\n");
+        files.push(FileSource { target: "/etc/hostname".to_owned(), content, after_image: false });
+    }
+    files
+}
+
+fn hosts(definition: &Definition, hostname: &str) -> String {
+    let own = definition.network.iter().flat_map(|network| network.address.iter());
+    let own = own.map(|cidr| format!("{}\t{hostname}\n", cidr.address));
+    let named = definition.hosts.iter();
+    let named = named.flat_map(|(name, list)| list.iter().map(move |address| format!("{}\t{name}\n", address.0)));
+    own.chain(named).collect()
+}
+
+fn resolv_conf(dns: &model::Dns) -> String {
+    let servers = dns.servers.iter().map(|server| format!("nameserver {}\n", server.0));
+    let line = |word: &str, list: &[types::Text]| {
+        let words: Vec<_> = list.iter().map(|text| text.as_str()).collect();
+        (!words.is_empty()).then(|| format!("{word} {}\n", words.join(" ")))
+    };
+    servers.chain(line("search", &dns.search)).chain(line("options", &dns.options)).collect()
+}

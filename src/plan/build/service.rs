@@ -1,0 +1,196 @@
+//! The unit: a service of systemd's in every respect.
+
+use nix::libc::{SIGHUP, SIGINT, SIGKILL};
+
+use super::super::{Exec, ExitStatuses, Facts, Init, MountSource, Property, Sandbox, Unit, Value};
+use super::limits;
+use crate::definition::Definition;
+use crate::definition::model::{LogOutput, RestartPolicy};
+use crate::definition::types::{Dependency, ExitStatus, Limit, Span};
+
+/// The transient unit of a container.
+pub fn unit(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Unit {
+    let mut properties = identity(definition, facts);
+    properties.extend(order(definition, facts, sandbox));
+    properties.extend(commands(facts, sandbox));
+    properties.extend(lifecycle(definition, sandbox));
+    properties.extend(log(definition, facts));
+    properties.extend(confinement(sandbox, facts));
+    properties.extend(limits::limits(definition, facts));
+    Unit { name: format!("soute@{}.service", facts.name), properties }
+}
+
+fn text(name: &str, value: impl Into<String>) -> Property {
+    Property::new(name, Value::Text(value.into()))
+}
+
+fn identity(definition: &Definition, facts: &Facts) -> Vec<Property> {
+    let description = definition.description.as_ref().map_or_else(|| facts.name.clone(), ToString::to_string);
+    let source = facts.definition.as_ref().map(|path| text("SourcePath", path.display().to_string()));
+    let mut list = vec![text("Description", description)];
+    list.push(Property::new("Documentation", Value::Texts(vec!["man:soute(8)".to_owned()])));
+    list.extend(source);
+    list.extend([text("Slice", "soute.slice"), text("CollectMode", "inactive")]);
+    list
+}
+
+/// Order between containers goes through soute-up@.target, never from one transient unit to another: a reference pins a
+/// stopped transient unit, and its name could not be used again.
+fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Vec<Property> {
+    let up = |name: &str| format!("soute-up@{name}.target");
+    let own = up(&facts.name);
+    // Before=network.target at shutdown: networkd would take the bridges away first.
+    let mut after = vec!["network.target".to_owned()];
+    let mut part_of = vec![format!("soute-start@{}.service", facts.name)];
+    let (mut wants, mut requires) = (vec![own.clone()], Vec::new());
+    if sandbox.log.is_some() {
+        let socket = format!("soute-log@{}.socket", facts.name);
+        requires.push(socket.clone());
+        after.push(socket);
+    }
+    for dependency in definition.requires.iter().chain(definition.wants.iter()).chain(definition.after.iter()) {
+        after.push(match dependency {
+            Dependency::Container(name) => up(name),
+            Dependency::Unit(unit) => unit.clone(),
+        });
+    }
+    for dependency in definition.requires.iter() {
+        match dependency {
+            Dependency::Container(name) => part_of.push(up(name)),
+            Dependency::Unit(unit) => requires.push(unit.clone()),
+        }
+    }
+    wants.extend(definition.wants.iter().filter_map(|dependency| match dependency {
+        Dependency::Unit(unit) => Some(unit.clone()),
+        Dependency::Container(_) => None,
+    }));
+    let mut mounts = vec![facts.layout.store().display().to_string()];
+    mounts.extend(sandbox.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Bind { path, .. } => Some(path.display().to_string()),
+        MountSource::Tmpfs { .. } => None,
+    }));
+    let lists = [
+        ("After", after),
+        ("Before", vec![own]),
+        ("Wants", wants),
+        ("Requires", requires),
+        ("PartOf", part_of),
+        ("RequiresMountsFor", mounts),
+    ];
+    lists
+        .into_iter()
+        .filter(|(_, list)| !list.is_empty())
+        .map(|(name, list)| Property::new(name, Value::Texts(list)))
+        .collect()
+}
+
+fn commands(facts: &Facts, sandbox: &Sandbox) -> Vec<Property> {
+    let line = |verb: &str| {
+        let mut argv = vec![facts.runner.display().to_string()];
+        if facts.layout.root() != std::path::Path::new("/") {
+            argv.extend(["--root".to_owned(), facts.layout.root().display().to_string()]);
+        }
+        argv.extend([verb.to_owned(), facts.name.clone()]);
+        Value::Exec(vec![Exec { argv, ignore_failure: false }])
+    };
+    let mut list = vec![
+        text("Type", "notify"),
+        // The payload is MainPID before the runner says READY=1.
+        text("NotifyAccess", "all"),
+        Property::new("FileDescriptorStoreMax", Value::U32(0)),
+        Property::new("ExecStart", line("start")),
+        Property::new("ExecStop", line("stop")),
+        Property::new("ExecStopPost", line("clean")),
+    ];
+    list.extend(sandbox.reload.as_ref().map(|_| Property::new("ExecReload", line("reload"))));
+    list
+}
+
+fn lifecycle(definition: &Definition, sandbox: &Sandbox) -> Vec<Property> {
+    let micros = |span: Limit<Span>| span.value().map_or(u64::MAX, Span::micros);
+    let restart = &definition.restart;
+    // limit = 0 restarts for ever: without an interval systemd does not count.
+    let interval = if restart.limit == 0 { 0 } else { restart.interval.micros() };
+    let kill_mode = if sandbox.init == Init::Image { "mixed" } else { "control-group" };
+    let (success, force, prevent) = exit_statuses(definition, sandbox);
+    let mut list = vec![
+        Property::new("TimeoutStartUSec", Value::U64(micros(definition.start_timeout))),
+        Property::new("TimeoutStopUSec", Value::U64(micros(definition.stop_timeout()))),
+        text("KillMode", kill_mode),
+        Property::new("KillSignal", Value::I32(sandbox.stop_signal)),
+        text("Restart", restart.policy.as_str()),
+        Property::new("RestartUSec", Value::U64(restart.delay.micros())),
+        Property::new("StartLimitIntervalUSec", Value::U64(interval)),
+        Property::new("StartLimitBurst", Value::U32(restart.limit)),
+    ];
+    let statuses =
+        [("SuccessExitStatus", success), ("RestartForceExitStatus", force), ("RestartPreventExitStatus", prevent)];
+    let some = statuses.into_iter().filter(|(_, statuses)| *statuses != ExitStatuses::default());
+    list.extend(some.map(|(name, statuses)| Property::new(name, Value::ExitStatuses(statuses))));
+    list
+}
+
+/// What counts as a good end, what restarts in any case, and what never does.
+fn exit_statuses(definition: &Definition, sandbox: &Sandbox) -> (ExitStatuses, ExitStatuses, ExitStatuses) {
+    let (mut success, mut force, mut prevent) = <(ExitStatuses, ExitStatuses, ExitStatuses)>::default();
+    for status in definition.restart.success_status.iter() {
+        match status {
+            ExitStatus::Code(code) => success.codes.push(i32::from(*code)),
+            ExitStatus::Signal(signal) => success.signals.push(signal.0),
+        }
+    }
+    match sandbox.init {
+        // ExecStop= kills a PID 1 that does not catch the stop signal, which is a good end; a kill -9 of somebody else
+        // must still restart, see DESIGN 2.5.
+        Init::None if sandbox.namespaces.pid => {
+            success.signals.push(SIGKILL);
+            match definition.restart.policy {
+                RestartPolicy::No | RestartPolicy::OnWatchdog => {}
+                RestartPolicy::OnSuccess => prevent.signals.push(SIGKILL),
+                _ => force.signals.push(SIGKILL),
+            }
+        }
+        // reboot(2) ends the PID 1 of a namespace: by SIGHUP to start again, by SIGINT to stay off.
+        Init::Image => {
+            success.signals.extend([SIGHUP, SIGINT]);
+            force.signals.push(SIGHUP);
+        }
+        Init::None | Init::Reaper => {}
+    }
+    (success, force, prevent)
+}
+
+fn log(definition: &Definition, facts: &Facts) -> Vec<Property> {
+    let log = &definition.log;
+    let output = match log.output {
+        LogOutput::Journal => "journal",
+        LogOutput::None => "null",
+    };
+    let identifier = log.identifier.as_ref().map_or_else(|| facts.name.clone(), ToString::to_string);
+    let mut list = vec![
+        text("StandardInput", "null"),
+        text("StandardOutput", output),
+        text("StandardError", output),
+        text("SyslogIdentifier", identifier),
+        Property::new("LogRateLimitIntervalUSec", Value::U64(log.rate_limit.interval.micros())),
+        Property::new("LogRateLimitBurst", Value::U32(log.rate_limit.burst)),
+    ];
+    if !log.namespace.is_empty() {
+        list.push(text("LogNamespace", log.namespace.as_str()));
+    }
+    list
+}
+
+/// What systemd itself keeps from the payload. Not more than the runner can bear: it mounts, maps ids and makes namespaces.
+fn confinement(sandbox: &Sandbox, facts: &Facts) -> Vec<Property> {
+    let mut list = vec![text("KeyringMode", "private"), text("DevicePolicy", "closed")];
+    if facts.image.fs.is_some() {
+        let devices = [("/dev/loop-control", "rw"), ("block-loop", "rw")];
+        let devices = devices.map(|(device, access)| (device.to_owned(), access.to_owned()));
+        list.push(Property::new("DeviceAllow", Value::DeviceAllow(devices.into())));
+    }
+    if sandbox.init == Init::Image {
+        list.push(Property::new("Delegate", Value::Bool(true)));
+    }
+    list
+}

@@ -1,0 +1,208 @@
+use super::super::{Exec, ExitStatuses, MountFlags, MountSource, Value};
+use super::*;
+use crate::image::store::{Declared, ImageInfo, Kind};
+use crate::layout::Layout;
+
+fn facts() -> Facts {
+    let declared = Declared { command: Some(vec!["nginx".into()]), ..Declared::default() };
+    let image = ImageInfo {
+        kind: Kind::Tree,
+        fs: None,
+        origin: "test".into(),
+        digest: "sha256:ab".into(),
+        created: "2026-01-01T00:00:00Z".into(),
+        size: 1,
+        declared,
+    };
+    Facts {
+        name: "web".into(),
+        definition: Some("/etc/soute/containers/web.toml".into()),
+        layout: Layout::new("/"),
+        runner: "/usr/libexec/soute/soute-runner".into(),
+        image,
+        ids: Some(524_288),
+        machine_id: "0123456789abcdef0123456789abcdef".into(),
+        memory: 8 << 30,
+        tasks: 32768,
+        timezone: None,
+        environment: Vec::new(),
+    }
+}
+
+fn definition(text: &str) -> Definition {
+    toml::from_str(&format!("image = \"nginx\"\n{text}")).unwrap()
+}
+
+fn plan(text: &str) -> Plan {
+    Plan::build(&definition(text), &facts()).unwrap()
+}
+
+fn property(text: &str, name: &str) -> Option<Value> {
+    plan(text).unit.get(name).cloned()
+}
+
+fn texts(list: &[&str]) -> Option<Value> {
+    Some(Value::Texts(list.iter().map(ToString::to_string).collect()))
+}
+
+#[test]
+fn the_unit_runs_the_runner_and_nothing_of_the_definition_is_in_its_lines() {
+    let line = |verb: &str| {
+        let argv = ["/usr/libexec/soute/soute-runner", verb, "web"].map(str::to_owned).into();
+        Some(Value::Exec(vec![Exec { argv, ignore_failure: false }]))
+    };
+    let text = "command = [\"sh\", \"-c\", \"echo $HOME; id\"]";
+    for (name, verb) in [("ExecStart", "start"), ("ExecStop", "stop"), ("ExecStopPost", "clean")] {
+        assert_eq!(property(text, name), line(verb));
+    }
+    assert_eq!(property(text, "ExecReload"), None);
+    assert_eq!(property("[reload]\nsignal = \"SIGHUP\"", "ExecReload"), line("reload"));
+}
+
+#[test]
+fn shares_become_absolute_numbers() {
+    let text =
+        "[limits]\nmemory = \"50%\"\nswap = 0\ncpus = 1.5\ntasks = \"10%\"\ncpu-weight = \"idle\"\ncpu-set = \"0-1\"";
+    assert_eq!(property(text, "MemoryMax"), Some(Value::U64((8 << 30) / 100 * 50)));
+    assert_eq!(property(text, "MemorySwapMax"), Some(Value::U64(0)));
+    assert_eq!(property(text, "CPUQuotaPerSecUSec"), Some(Value::U64(1_500_000)));
+    assert_eq!(property(text, "TasksMax"), Some(Value::U64(3276)));
+    assert_eq!(property(text, "CPUWeight"), Some(Value::U64(0)));
+    assert_eq!(property(text, "AllowedCPUs"), Some(Value::Bytes(vec![3])));
+    assert_eq!(property("", "CPUQuotaPerSecUSec"), None);
+}
+
+#[test]
+fn io_limits_name_the_disk_and_other_devices() {
+    let text =
+        "[limits]\nwrite-bandwidth = \"20MB/s\"\n[[limits.device]]\npath = \"/srv\"\nwrite-bandwidth = \"1MB/s\"";
+    let expected = vec![("/var/lib/soute/disks".to_owned(), 20_000_000), ("/srv".to_owned(), 1_000_000)];
+    assert_eq!(property(text, "IOWriteBandwidthMax"), Some(Value::DeviceLimits(expected)));
+    assert!(plan(text).disk.direct_io);
+    assert!(!plan("").disk.direct_io);
+}
+
+#[test]
+fn order_goes_through_targets_and_host_units_are_taken_literally() {
+    let text = "requires = [\"db\", \"nfs.mount\"]\nwants = [\"cache\"]\nafter = [\"network-online.target\"]";
+    assert_eq!(
+        property(text, "After"),
+        texts(&[
+            "network.target",
+            "soute-log@web.socket",
+            "soute-up@db.target",
+            "nfs.mount",
+            "soute-up@cache.target",
+            "network-online.target"
+        ])
+    );
+    assert_eq!(property(text, "PartOf"), texts(&["soute-start@web.service", "soute-up@db.target"]));
+    assert_eq!(property(text, "Requires"), texts(&["soute-log@web.socket", "nfs.mount"]));
+    assert_eq!(property(text, "Wants"), texts(&["soute-up@web.target"]));
+    assert_eq!(property(text, "Before"), texts(&["soute-up@web.target"]));
+}
+
+#[test]
+fn a_kill_is_a_good_stop_and_still_restarts() {
+    let kill = Some(Value::ExitStatuses(ExitStatuses { codes: vec![], signals: vec![9] }));
+    assert_eq!(property("", "SuccessExitStatus"), kill);
+    assert_eq!(property("", "RestartForceExitStatus"), kill);
+    let never = "[restart]\npolicy = \"no\"";
+    assert_eq!((property(never, "SuccessExitStatus"), property(never, "RestartForceExitStatus")), (kill.clone(), None));
+    let clean_only = "[restart]\npolicy = \"on-success\"";
+    assert_eq!(property(clean_only, "RestartPreventExitStatus"), kill);
+    assert_eq!(property("[namespaces]\npid = \"host\"", "SuccessExitStatus"), None);
+}
+
+#[test]
+fn a_system_that_boots_is_delegated_and_stops_its_own_way() {
+    let text = "init = \"image\"";
+    assert_eq!(property(text, "Delegate"), Some(Value::Bool(true)));
+    assert_eq!(property(text, "KillMode"), Some(Value::Text("mixed".into())));
+    assert_eq!(property(text, "KillSignal"), Some(Value::I32(37)));
+    let sandbox = plan(text).sandbox;
+    assert_eq!(sandbox.ready, Ready::Notify);
+    assert!(!sandbox.process.no_new_privileges);
+    assert_ne!(sandbox.process.capabilities & 1 << 21, 0, "SYS_ADMIN within its own user namespace");
+    assert_eq!(plan("").sandbox.process.capabilities.count_ones(), 11);
+}
+
+#[test]
+fn a_set_entrypoint_drops_the_command_of_the_image() {
+    assert_eq!(plan("").sandbox.process.argv, ["nginx"]);
+    assert_eq!(plan("entrypoint = [\"/tini\"]").sandbox.process.argv, ["/tini"]);
+    assert_eq!(plan("entrypoint = \"/tini\"\ncommand = [\"x\"]").sandbox.process.argv, ["/tini", "x"]);
+    let facts = Facts { image: ImageInfo { declared: Declared::default(), ..facts().image }, ..facts() };
+    let error = Plan::build(&definition(""), &facts).unwrap_err();
+    assert_eq!(
+        (error.exit(), error.to_string().as_str()),
+        (Exit::Invalid, "web has no command, and neither has image nginx")
+    );
+}
+
+#[test]
+fn the_environment_is_layered_and_complete() {
+    let mut facts = facts();
+    facts.image.declared.environment =
+        [("A", "image"), ("B", "image"), ("C", "image")].map(|(k, v)| (k.into(), v.into())).into();
+    facts.environment = [("B", "file"), ("C", "file")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let definition = definition("environment = { C = \"own $HOME %n\" }");
+    let environment = Plan::build(&definition, &facts).unwrap().sandbox.process.environment;
+    let expected = [
+        ("A", "image"),
+        ("B", "file"),
+        ("C", "own $HOME %n"),
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("container", "soute"),
+    ];
+    assert_eq!(environment, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn addresses_of_links_are_stable_and_differ() {
+    let text = "[[network]]\nbridge = \"br0\"\n[[network]]\nbridge = \"br1\"\nmac = \"02:00:00:00:00:07\"";
+    let links = plan(text).links;
+    assert_eq!(links, plan(text).links);
+    assert_eq!((links[0].name.as_str(), links[1].name.as_str()), ("eth0", "eth1"));
+    assert_ne!(links[0].host_name, links[1].host_name);
+    assert!(links.iter().all(|link| link.host_name.len() == 15 && link.host_mac[0] == 0xfe));
+    assert_eq!((links[0].mac[0], links[1].mac), (2, [2, 0, 0, 0, 0, 7]));
+    let elsewhere = Facts { machine_id: "f".repeat(32), ..facts() };
+    assert_ne!(Plan::build(&definition(text), &elsewhere).unwrap().links[0].mac, links[0].mac);
+}
+
+#[test]
+fn a_read_only_disk_gets_memory_unless_something_is_declared_there() {
+    let text = "[disk]\nmode = \"read-only\"\n[[mount]]\ntype = \"tmpfs\"\ntarget = \"/tmp\"\nsize = \"1M\"";
+    let mounts = plan(text).sandbox.mounts;
+    let flags = MountFlags { nosuid: true, nodev: true, ..MountFlags::default() };
+    let run =
+        super::super::Mount { source: MountSource::Tmpfs { size: None, mode: 0o755 }, target: "/run".into(), flags };
+    assert_eq!(mounts[0], run);
+    assert_eq!(mounts[1].source, MountSource::Tmpfs { size: Some(1 << 20), mode: 0o1777 });
+    assert_eq!(mounts.len(), 2);
+}
+
+#[test]
+fn generated_files_say_what_is_declared() {
+    let text = "[dns]\nservers = [\"10.88.0.1\"]\nsearch = \"lan\"\n[hosts]\n\"api.local\" = [\"10.88.0.20\"]\n\
+                [[network]]\nbridge = \"br0\"\naddress = \"10.88.0.10/24\"";
+    let files = plan(text).sandbox.files;
+    let contents: Vec<_> = files.iter().map(|file| (file.target.as_str(), file.content.as_str())).collect();
+    assert_eq!(
+        contents,
+        [
+            ("/etc/hosts", "10.88.0.10\tweb\n10.88.0.20\tapi.local\n"),
+            ("/etc/resolv.conf", "nameserver 10.88.0.1\nsearch lan\n")
+        ]
+    );
+    assert!(plan("").sandbox.files.is_empty());
+}
+
+#[test]
+fn a_plan_survives_its_snapshot() {
+    let state = tempfile::tempdir().unwrap();
+    let plan = plan("[[network]]\nbridge = \"br0\"\naddress = [\"10.88.0.10/24\", \"fd00:88::10/64\"]");
+    plan.write(state.path()).unwrap();
+    assert_eq!(Plan::read(state.path()).unwrap(), plan);
+}

@@ -1,0 +1,33 @@
+//! What a plan needs to know of the host, besides the definition. Gathered at the edge, so that planning stays pure.
+
+use std::path::PathBuf;
+
+use crate::image::store::ImageInfo;
+use crate::layout::Layout;
+
+/// The host at the moment of a start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The container's name.
+    pub name: String,
+    /// The file that defines it; none for a one-off container.
+    pub definition: Option<PathBuf>,
+    /// Where soute's files are.
+    pub layout: Layout,
+    /// soute-runner.
+    pub runner: PathBuf,
+    /// The image as the store has it.
+    pub image: ImageInfo,
+    /// The first of the container's ids, as recorded.
+    pub ids: Option<u32>,
+    /// /etc/machine-id: makes the addresses of links differ between hosts.
+    pub machine_id: String,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// How many processes there can be.
+    pub tasks: u64,
+    /// The host's zone, for `timezone = "local"`.
+    pub timezone: Option<String>,
+    /// What the environment files say, in their order.
+    pub environment: Vec<(String, String)>,
+}
