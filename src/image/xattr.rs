@@ -47,6 +47,8 @@ impl Target<'_> {
         let mut names: Vec<CString> = buffer[..length]
             .split_inclusive(|&b| b == 0)
             .filter_map(|n| CStr::from_bytes_with_nul(n).ok())
+            // XFS lists each ACL a second time, in its own format: written back, it would undo a shift.
+            .filter(|name| !name.to_bytes().starts_with(b"trusted.SGI_ACL_"))
             .map(CStr::to_owned)
             .collect();
         names.sort_unstable();
