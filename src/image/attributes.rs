@@ -17,7 +17,7 @@ pub struct Owner {
 }
 
 /// The attributes of one file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Attributes {
     /// Owner and group.
     pub owner: Owner,

@@ -20,7 +20,7 @@ use crate::error::{Context, Error, Result};
 use crate::sandbox::raw;
 
 /// linux/limits.h; a longer path could not be the target of a hard link.
-const PATH_MAX: usize = 4096;
+pub const PATH_MAX: usize = 4096;
 
 /// How a copy came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,8 @@
 //! a copy (`mode = "read-only"`) have one too.
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, fsync, mkdirat, statat, syncfs};
@@ -14,7 +16,8 @@ use super::access::{list, open_dir, open_inside};
 use super::copy::{self, CopyMethod, Options, Progress};
 use super::staging::{self, Staging, open_private, secure, trash};
 use super::store::{Image, Kind, RAW, ROOT, Store};
-use super::{delete, file_name, record};
+use super::superblock::FsType;
+use super::{btrfs, delete, file_name, record};
 use crate::error::{Context, Error, Exit, Result};
 use crate::layout::Layout;
 
@@ -198,8 +201,24 @@ fn copy_image(
     let options = Options { shift, total: Some(image.info.size) };
     match image.info.kind {
         Kind::Tree => copy::tree(image.root()?.as_fd(), staging.dir(), ROOT, options, progress),
-        Kind::Raw => copy::raw(image.raw()?.as_fd(), staging.dir(), RAW, options, progress),
+        Kind::Raw => {
+            let method = copy::raw(image.raw()?.as_fd(), staging.dir(), RAW, options, progress)?;
+            if image.info.fs == Some(FsType::Btrfs) {
+                let file = open_inside(staging.dir(), RAW, OFlags::RDWR)?;
+                btrfs::change_fsid(file.as_fd(), random()?).context("cannot give the copy an id of its own")?;
+            }
+            Ok(method)
+        }
     }
+}
+
+/// A random (version 4) UUID, RFC 9562.
+fn random() -> Result<[u8; 16]> {
+    let mut uuid = [0; 16];
+    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut uuid)).context("cannot read /dev/urandom")?;
+    uuid[6] = uuid[6] & 0x0f | 0x40;
+    uuid[8] = uuid[8] & 0x3f | 0x80;
+    Ok(uuid)
 }
 
 /// Removes the copy and keeps the record: what `mode = "fresh"` does at each start and end.

@@ -5,17 +5,25 @@
 //! every file is reached through a directory's descriptor, as the trees are hostile input.
 
 pub mod access;
+pub mod acl;
+pub mod archive;
 pub mod attributes;
+pub mod btrfs;
 pub mod content;
 pub mod copy;
 pub mod delete;
+pub mod digest;
 pub mod disk;
+pub mod extract;
 pub mod ids;
+pub mod import;
 pub mod lock;
 pub mod loopdev;
+pub mod pax;
 pub mod record;
 pub mod staging;
 pub mod store;
+pub mod superblock;
 pub mod volume;
 pub mod xattr;
 

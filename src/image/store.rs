@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::access::{list, open_dir, open_inside};
 use super::lock::Lock;
 use super::staging::{open_private, secure, sweep, trash};
+use super::superblock::FsType;
 use super::{delete, file_name, record};
 use crate::error::{Context, Error, Exit, Result};
 use crate::layout::Layout;
@@ -64,7 +65,7 @@ pub struct ImageInfo {
     pub kind: Kind,
     /// The file system in a raw image.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub fs: Option<String>,
+    pub fs: Option<FsType>,
     /// Where it was imported from.
     pub origin: String,
     /// "sha256:…" over the content.

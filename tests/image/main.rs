@@ -2,5 +2,7 @@
 
 mod copy;
 mod disk;
+mod hostile;
+mod import;
 mod lab;
 mod listing;
