@@ -38,7 +38,7 @@ fn disk(definition: &Definition, facts: &Facts) -> Disk {
         model::DiskMode::ReadOnly => DiskMode::ReadOnly,
     };
     let kind = match &facts.image.fs {
-        Some(fs) => DiskKind::Raw { fs: fs.clone() },
+        Some(fs) => DiskKind::Raw { fs: fs.name().to_owned() },
         None => DiskKind::Tree,
     };
     let limits = &definition.limits;
