@@ -1,14 +1,18 @@
 //! The links and drop-ins that systemd reads next.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::symlink;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, mkdirat, openat, symlinkat};
+use rustix::io::Errno;
 
 use super::order::{Launch, launcher};
 use crate::definition::types::escaped;
 use crate::error::{Context, Result};
 
+const WANTS: &str = "multi-user.target.wants";
+const DROPIN: &str = "50-soute.conf";
 const TEMPLATE: &str = "soute-start@.service";
 /// Where systemd looks for unit files that packages and administrators put there.
 const UNIT_DIRECTORIES: [&str; 4] =
@@ -19,28 +23,31 @@ pub fn write(root: &Path, output: &Path, launches: &[Launch]) -> Result<()> {
     if launches.is_empty() {
         return Ok(());
     }
-    let wants = output.join("multi-user.target.wants");
+    let wants = output.join(WANTS);
     fs::create_dir_all(&wants).with_context(|| format!("cannot create {}", wants.display()))?;
-    let template = template(root);
+    let open = |path: &Path| File::open(path).with_context(|| format!("cannot open {}", path.display()));
+    let (output, wants, template) = (open(output)?, open(&wants)?, template(root));
     for launch in launches {
         let unit = launcher(&launch.name);
-        let link = wants.join(&unit);
-        match symlink(&template, &link) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(error).with_context(|| format!("cannot create {}", link.display()));
-            }
-            _ => {}
-        }
+        unless_there(symlinkat(&template, &wants, &unit)).with_context(|| format!("cannot create {WANTS}/{unit}"))?;
         if !launch.after.is_empty() || !launch.wants.is_empty() {
-            let directory = output.join(format!("{unit}.d"));
-            let write = || -> std::io::Result<()> {
-                fs::create_dir_all(&directory)?;
-                File::create(directory.join("50-soute.conf"))?.write_all(dropin(root, launch).as_bytes())
-            };
-            write().with_context(|| format!("cannot write {}", directory.display()))?;
+            let directory = format!("{unit}.d");
+            write_dropin(&output, &directory, &dropin(root, launch))
+                .with_context(|| format!("cannot write {directory}/{DROPIN}"))?;
         }
     }
     Ok(())
+}
+
+fn write_dropin(output: &File, directory: &str, text: &str) -> Result<()> {
+    unless_there(mkdirat(output, directory, Mode::from_raw_mode(0o755)))?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+    let file = openat(output, format!("{directory}/{DROPIN}"), flags, Mode::from_raw_mode(0o644))?;
+    Ok(File::from(file).write_all(text.as_bytes())?)
+}
+
+fn unless_there(made: rustix::io::Result<()>) -> rustix::io::Result<()> {
+    made.or_else(|errno| if errno == Errno::EXIST { Ok(()) } else { Err(errno) })
 }
 
 /// The unit file that a link stands for. systemd goes by the link's name; people look where it leads.

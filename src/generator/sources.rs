@@ -110,7 +110,7 @@ impl Source {
 
 /// A regular file of at most 1 MiB. Opening a FIFO or a device does not wait for the other side.
 pub fn read(path: &Path) -> io::Result<Content> {
-    let file = File::options().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path)?;
+    let mut file = File::options().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path)?;
     let metadata = file.metadata()?;
     let is_null = metadata.file_type().is_char_device() && metadata.rdev() == makedev(1, 3);
     if is_null || (metadata.is_file() && metadata.len() == 0) {
@@ -119,9 +119,13 @@ pub fn read(path: &Path) -> io::Result<Content> {
     if !metadata.is_file() {
         return Err(Error::other("not a regular file"));
     }
-    let mut text = String::with_capacity(metadata.len().min(LARGEST) as usize + 1);
-    if metadata.len() > LARGEST || file.take(LARGEST + 1).read_to_string(&mut text)? as u64 > LARGEST {
+    if metadata.len() > LARGEST {
         return Err(Error::other("larger than 1 MiB"));
     }
+    // A regular file gives all of itself to one read; what is appended in this very moment is the next run's.
+    let mut bytes = vec![0; metadata.len() as usize];
+    let length = file.read(&mut bytes)?;
+    bytes.truncate(length);
+    let text = String::from_utf8(bytes).map_err(|_| Error::other("not UTF-8"))?;
     Ok(Content::Text(text))
 }
