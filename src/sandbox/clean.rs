@@ -7,13 +7,16 @@ use crate::error::{Error, Result};
 use crate::image::disk::{self, LastExit};
 use crate::instances;
 use crate::layout::Layout;
+use crate::logs;
 use crate::network::Netlink;
 use crate::plan::{DiskMode, MAIN_PID, Plan};
 
 /// ExecStopPost=: also notes how it ended, which systemd forgets with a transient unit that ended well.
 pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
+    // systemd may see the end of a payload before its last words.
+    let drained = logs::drain(name, layout);
     let plan = Plan::read(&layout.state(name))?;
-    let mut failures = vec![instances::remove(layout, name), record_exit(layout, name)];
+    let mut failures = vec![drained, instances::remove(layout, name), record_exit(layout, name)];
     let _ = std::fs::remove_file(layout.state(name).join(MAIN_PID));
     failures.push(detach(&plan));
     if plan.ephemeral {

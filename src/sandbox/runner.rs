@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::{clean, start, stop};
 use crate::error::{Error, Exit, Result};
+use crate::logs;
 use crate::settings::Host;
 
 /// `soute-runner [--root DIR] COMMAND NAME`.
@@ -29,6 +30,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         ["stop", name] => stop::stop(&layout, name),
         ["reload", name] => stop::reload(&layout, name),
         ["clean", name] => clean::after_end(&layout, name),
-        _ => Err(Error::new(Exit::Usage, "soute-runner is started by systemd: start|stop|reload|clean NAME")),
+        ["log", name] => logs::main(name, &layout),
+        _ => Err(Error::new(Exit::Usage, "soute-runner is started by systemd: start|stop|reload|clean|log NAME")),
     }
 }
