@@ -1,15 +1,11 @@
 //! The disk, made at the first start inside the unit, so that its I/O counts against the container; systemd is told how far
 //! it is, and that it takes longer.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use nix::libc;
-
-use super::channel::{Channel, Message};
-use super::mounts;
 use super::notify::Manager;
-use super::raw::{self, Cloned};
+use super::{mounts, userns};
 use crate::error::{Context, Result};
 use crate::image::disk::{self, DiskPlan};
 use crate::layout::Layout;
@@ -31,7 +27,7 @@ pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> 
         return Ok(());
     }
     let shift = match (plan.disk.ids, &plan.disk.kind, &disk) {
-        (Some(ids), DiskKind::Tree, Some(disk)) => !can_be_idmapped(disk.dir().try_clone_to_owned()?, ids)?,
+        (Some(ids), DiskKind::Tree, Some(disk)) => !can_be_idmapped(disk.dir(), ids)?,
         _ => false,
     };
     let copy = DiskPlan { name: &plan.name, image: &plan.image.name, shift, durable: plan.disk.mode == DiskMode::Keep };
@@ -56,26 +52,8 @@ fn progress(done: u64, total: Option<u64>) -> String {
 }
 
 /// Asks the kernel, by mapping a detached copy of the directory: no table of file systems and versions to keep.
-fn can_be_idmapped(directory: OwnedFd, ids: IdRange) -> Result<bool> {
-    let (ours, theirs) = Channel::pair()?;
-    match raw::clone3(libc::CLONE_NEWUSER as u64, None).context("cannot make a user namespace")? {
-        Cloned::Child => {
-            drop(ours);
-            // Until the other end is closed.
-            let _ = theirs.hear();
-            std::process::exit(0)
-        }
-        Cloned::Parent(pid) => {
-            drop(theirs);
-            let path = |file: &str| format!("/proc/{}/{file}", pid.as_raw_nonzero());
-            std::fs::write(path("uid_map"), ids.map_line()).context("cannot write uid_map")?;
-            std::fs::write(path("gid_map"), ids.map_line()).context("cannot write gid_map")?;
-            let userns = OwnedFd::from(std::fs::File::open(path("ns/user")).context("cannot open a user namespace")?);
-            let copy = mounts::copy_tree(directory.as_fd(), "", false).context("cannot open the store")?;
-            let mapped = mounts::map_ids(copy.as_fd(), userns.as_fd(), false).is_ok();
-            ours.say(&Message::Go)?;
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-            Ok(mapped)
-        }
-    }
+fn can_be_idmapped(directory: BorrowedFd<'_>, ids: IdRange) -> Result<bool> {
+    let userns = userns::with_map(&ids.map_line(), &ids.map_line())?;
+    let copy = mounts::copy_tree(directory, "", false).context("cannot open the store")?;
+    Ok(mounts::map_ids(copy.as_fd(), userns.as_fd(), false).is_ok())
 }

@@ -22,3 +22,4 @@ pub mod start;
 pub mod stop;
 pub mod tree;
 pub mod user;
+pub mod userns;

@@ -8,8 +8,8 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
-use super::mounts;
 use super::notify::PayloadSocket;
+use super::{mounts, userns};
 use crate::error::{Context, Error, Result};
 use crate::image::{disk, loopdev, store::Store};
 use crate::layout::Layout;
@@ -30,7 +30,7 @@ pub struct Sources {
     pub terminal: Option<OwnedFd>,
     /// One for each of the plan's mounts; none for a tmpfs, and where a source is absent and may be.
     pub binds: Vec<Option<OwnedFd>>,
-    /// The directory that a bind with `ids = "owner"` maps our root to.
+    /// How the owners of each appear.
     ids: Vec<BindIds>,
 }
 
@@ -65,13 +65,25 @@ impl Sources {
                 .with_context(|| not_idmappable(&plan.disk.kind))?;
         }
         for ((bind, ids), mount) in self.binds.iter().zip(&self.ids).zip(&plan.sandbox.mounts) {
-            let (Some(bind), BindIds::Same) = (bind, ids) else { continue };
-            mounts::map_ids(bind.as_fd(), userns.as_fd(), true).with_context(|| {
+            let Some(bind) = bind else { continue };
+            let mapped = match ids {
+                BindIds::None => Ok(()),
+                BindIds::Same => mounts::map_ids(bind.as_fd(), userns.as_fd(), true),
+                BindIds::Owner => mounts::map_ids(bind.as_fd(), owner_map(bind, plan)?.as_fd(), true),
+            };
+            mapped.with_context(|| {
                 format!("cannot show {} under the container's ids (ids = \"none\" does without)", mount.target)
             })?;
         }
         Ok(())
     }
+}
+
+/// Whoever owns the source is the container's root.
+fn owner_map(bind: &OwnedFd, plan: &Plan) -> Result<OwnedFd> {
+    let stat = rustix::fs::fstat(bind).context("cannot look at the source of a bind")?;
+    let root = plan.disk.ids.map_or(0, |ids| ids.first);
+    userns::with_map(&format!("{} {root} 1", stat.st_uid), &format!("{} {root} 1", stat.st_gid))
 }
 
 fn not_idmappable(kind: &DiskKind) -> String {
