@@ -28,6 +28,8 @@ pub struct Facts {
     pub tasks: u64,
     /// The host's zone, for `timezone = "local"`.
     pub timezone: Option<String>,
+    /// What the image declares that no layer of the definition sets or unsets.
+    pub image_environment: Vec<(String, String)>,
     /// What the environment files say, in their order.
-    pub environment: Vec<(String, String)>,
+    pub file_environment: Vec<(String, String)>,
 }

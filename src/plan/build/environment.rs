@@ -21,10 +21,7 @@ pub fn environment(definition: &Definition, facts: &Facts) -> Vec<(String, Strin
     if let Some(zone) = timezone(definition, facts) {
         set("TZ", &zone);
     }
-    for (key, value) in &facts.image.declared.environment {
-        set(key, value);
-    }
-    for (key, value) in &facts.environment {
+    for (key, value) in facts.image_environment.iter().chain(&facts.file_environment) {
         set(key, value);
     }
     for (key, value) in &definition.environment {

@@ -70,7 +70,7 @@ fn sandbox(definition: &Definition, facts: &Facts) -> Result<Sandbox> {
         timezone: environment::timezone(definition, facts),
         log: log.then(|| facts.layout.logs().join(&facts.name)),
         sysctls: sysctls(definition),
-        stop_signal: stop_signal(definition, facts),
+        stop_signal: definition.stop_signal().0,
         reload: definition.reload.as_ref().map(|reload| match reload {
             model::Reload::Signal(signal) => Reload::Signal(signal.0),
             model::Reload::Command(argv) => Reload::Command(argv.iter().map(ToString::to_string).collect()),
@@ -96,15 +96,13 @@ fn namespaces(namespaces: &model::Namespaces) -> Namespaces {
 }
 
 fn process(definition: &Definition, facts: &Facts) -> Result<Process> {
-    let declared = &facts.image.declared;
-    let user = definition.user.as_ref().map(ToString::to_string).or_else(|| declared.user.clone());
-    let directory = definition.working_directory.as_ref().map(ToString::to_string);
+    let text = |value: Option<String>, usual: &str| value.unwrap_or_else(|| usual.to_owned());
     Ok(Process {
         argv: argv(definition, facts)?,
         environment: environment::environment(definition, facts),
-        user: user.unwrap_or_else(|| "root".to_owned()),
+        user: text(definition.user.as_ref().map(ToString::to_string), "root"),
         groups: definition.groups.iter().map(ToString::to_string).collect(),
-        working_directory: directory.or_else(|| declared.working_directory.clone()).unwrap_or_else(|| "/".to_owned()),
+        working_directory: text(definition.working_directory.as_ref().map(ToString::to_string), "/"),
         umask: definition.umask.0,
         capabilities: capabilities(definition),
         no_new_privileges: definition.no_new_privileges(),
@@ -112,15 +110,11 @@ fn process(definition: &Definition, facts: &Facts) -> Result<Process> {
     })
 }
 
-/// argv = entrypoint + command; a definition that sets the entrypoint drops the image's command.
+/// argv = entrypoint + command; those of the image are the definition's lowest layer.
 fn argv(definition: &Definition, facts: &Facts) -> Result<Vec<String>> {
-    let declared = &facts.image.declared;
-    let own = |list: &[crate::definition::types::Text]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let entrypoint = definition.entrypoint.as_ref().map(|list| own(list));
-    let command = definition.command.as_ref().map(|list| own(list));
-    let image_command = if entrypoint.is_some() { None } else { declared.command.clone() };
-    let mut argv = entrypoint.or_else(|| declared.entrypoint.clone()).unwrap_or_default();
-    argv.extend(command.or(image_command).unwrap_or_default());
+    let entrypoint = definition.entrypoint.iter().flat_map(|list| list.iter());
+    let command = definition.command.iter().flatten();
+    let argv: Vec<_> = entrypoint.chain(command).map(ToString::to_string).collect();
     match (argv.is_empty(), definition.init) {
         (false, _) => Ok(argv),
         (true, model::Init::Image) => Ok(vec!["/sbin/init".to_owned()]),
@@ -143,12 +137,6 @@ fn capabilities(definition: &Definition) -> u64 {
     }
     let dropped: u64 = crate::definition::types::CapabilitySet::base().mask() & !granted;
     (granted | BOOT.iter().fold(0, |mask, number| mask | 1 << number)) & !dropped
-}
-
-fn stop_signal(definition: &Definition, facts: &Facts) -> i32 {
-    let declared = facts.image.declared.stop_signal.as_deref().and_then(|name| name.parse().ok());
-    let image = declared.filter(|_| definition.init != model::Init::Image);
-    definition.stop.signal.or(image).unwrap_or_else(|| definition.stop_signal()).0
 }
 
 fn sysctls(definition: &Definition) -> Vec<(String, String)> {

@@ -4,7 +4,6 @@ use crate::image::store::{Declared, ImageInfo, Kind};
 use crate::layout::Layout;
 
 fn facts() -> Facts {
-    let declared = Declared { command: Some(vec!["nginx".into()]), ..Declared::default() };
     let image = ImageInfo {
         kind: Kind::Tree,
         fs: None,
@@ -12,7 +11,7 @@ fn facts() -> Facts {
         digest: "sha256:ab".into(),
         created: "2026-01-01T00:00:00Z".into(),
         size: 1,
-        declared,
+        declared: Declared::default(),
     };
     Facts {
         name: "web".into(),
@@ -25,12 +24,14 @@ fn facts() -> Facts {
         memory: 8 << 30,
         tasks: 32768,
         timezone: None,
-        environment: Vec::new(),
+        image_environment: Vec::new(),
+        file_environment: Vec::new(),
     }
 }
 
 fn definition(text: &str) -> Definition {
-    toml::from_str(&format!("image = \"nginx\"\n{text}")).unwrap()
+    let command = if text.contains("command") || text.contains("init = ") { "" } else { "command = [\"nginx\"]" };
+    toml::from_str(&format!("image = \"nginx\"\n{command}\n{text}")).unwrap()
 }
 
 fn plan(text: &str) -> Plan {
@@ -128,12 +129,10 @@ fn a_system_that_boots_is_delegated_and_stops_its_own_way() {
 }
 
 #[test]
-fn a_set_entrypoint_drops_the_command_of_the_image() {
-    assert_eq!(plan("").sandbox.process.argv, ["nginx"]);
-    assert_eq!(plan("entrypoint = [\"/tini\"]").sandbox.process.argv, ["/tini"]);
+fn argv_is_entrypoint_and_command() {
     assert_eq!(plan("entrypoint = \"/tini\"\ncommand = [\"x\"]").sandbox.process.argv, ["/tini", "x"]);
-    let facts = Facts { image: ImageInfo { declared: Declared::default(), ..facts().image }, ..facts() };
-    let error = Plan::build(&definition(""), &facts).unwrap_err();
+    assert_eq!(plan("init = \"image\"").sandbox.process.argv, ["/sbin/init"]);
+    let error = Plan::build(&definition("command = []"), &facts()).unwrap_err();
     assert_eq!(
         (error.exit(), error.to_string().as_str()),
         (Exit::Invalid, "web has no command, and neither has image nginx")
