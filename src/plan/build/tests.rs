@@ -142,9 +142,9 @@ fn argv_is_entrypoint_and_command() {
 #[test]
 fn the_environment_is_layered_and_complete() {
     let mut facts = facts();
-    facts.image.declared.environment =
-        [("A", "image"), ("B", "image"), ("C", "image")].map(|(k, v)| (k.into(), v.into())).into();
-    facts.environment = [("B", "file"), ("C", "file")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    facts.image_environment =
+        [("A", "image"), ("B", "image"), ("C", "image")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    facts.file_environment = [("B", "file"), ("C", "file")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     let definition = definition("environment = { C = \"own $HOME %n\" }");
     let environment = Plan::build(&definition, &facts).unwrap().sandbox.process.environment;
     let expected = [
