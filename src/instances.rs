@@ -70,7 +70,7 @@ pub fn update(layout: &Layout, change: impl FnOnce(&mut Vec<Instance>)) -> Resul
     let action = || format!("cannot bring {} up to date", path.display());
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(layout.locks())?;
-        let lock = fs::File::create(layout.locks().join("instances"))?;
+        let lock = fs::File::create(layout.locks().join(".instances"))?;
         flock(&lock, FlockOperation::LockExclusive)?;
         let before = fs::read_to_string(&path).unwrap_or_default();
         let mut list = parse(&before);
