@@ -15,6 +15,7 @@ pub mod network;
 pub mod logs;
 
 pub mod commands;
+pub mod output;
 
 pub mod error;
 pub mod instances;

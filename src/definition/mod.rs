@@ -1,9 +1,32 @@
 //! What the user wrote: found, merged in layers, read into types, and checked, all faults at once.
 
+pub mod check;
+pub mod declared;
+mod decode;
+pub mod directives;
+pub mod fault;
+mod keys;
+mod later;
+pub mod layers;
+pub mod load;
+pub mod merge;
 pub mod model;
+pub mod outline;
+mod read;
+mod relative;
+pub mod schema;
+pub mod search;
+pub mod show;
+pub mod source;
+mod suggest;
+pub mod tree;
 pub mod types;
 
+pub use declared::Declared;
+pub use fault::{Fault, Faults, Severity};
+pub use load::{Failure, Host, Loaded, load, load_flags, load_found};
 pub use model::Definition;
+pub use outline::Outline;
 
 /// The version of the format that this soute writes, and the highest that it reads.
 pub const SCHEMA: u32 = 1;

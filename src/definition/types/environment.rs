@@ -6,7 +6,7 @@ use super::HostPath;
 use super::escaped;
 use super::scalar::{Refused, Scalar, scalar};
 
-/// The name of a variable: letters, digits and "_", not beginning with a digit.
+/// The name of a variable: letters, digits, "_", and "." and "-", which shells do not take but some programs ask for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnvironmentName(String);
 
@@ -33,11 +33,11 @@ impl Scalar for EnvironmentName {
 
     fn text(text: &str) -> Result<Self, Refused> {
         let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        match begins && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        match begins && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {
             true if OURS.contains(&text) => Err(Refused::new(format!("{text} is set by what starts the payload"))),
             true => Ok(Self(text.to_owned())),
             false => Err(Refused::new(format!("\"{}\" is not {}", escaped(text), Self::EXPECTED))
-                .help("names have letters, digits and \"_\" and do not begin with a digit")),
+                .help("names have letters, digits, \"_\", \".\" and \"-\" and begin with a letter or \"_\"")),
         }
     }
 }
@@ -54,7 +54,7 @@ impl fmt::Display for EnvironmentName {
     }
 }
 
-scalar!(EnvironmentName, { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" });
+scalar!(EnvironmentName, { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.-]*$" });
 
 /// A file of `KEY=value` lines; with a leading "-" it may be missing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -91,7 +91,7 @@ mod tests {
         for good in ["LANG", "_x", "a1"] {
             assert!(good.parse::<EnvironmentName>().is_ok());
         }
-        for bad in ["", "1a", "A=B", "A B", "A-B", "A\n", "NOTIFY_SOCKET", "é"] {
+        for bad in ["", "1a", "A=B", "A B", "-A", "A\n", "NOTIFY_SOCKET", "é"] {
             assert!(bad.parse::<EnvironmentName>().is_err(), "{bad:?} was taken");
         }
         let file: EnvironmentFile = "-/etc/default/web".parse().unwrap();

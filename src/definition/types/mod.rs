@@ -26,6 +26,7 @@ mod sysctl;
 mod text;
 mod user;
 
+pub(crate) use address::not_a_host;
 pub use address::{Address, Cidr, Network};
 pub use capability::{Capability, CapabilitySet, DroppedCapability};
 pub use cpu::{CpuSet, CpuWeight, Cpus, Weight};
@@ -41,7 +42,7 @@ pub use name::Name;
 pub use path::{GuestPath, HostPath, MountSource};
 pub use rate::{Rate, RateLimit};
 pub use rlimit::{Rlimit, RlimitName};
-pub use scalar::Refused;
+pub use scalar::{Refused, Scalar};
 pub use signal::{ExitStatus, Signal};
 pub use size::ByteSize;
 pub use span::Span;

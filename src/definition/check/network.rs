@@ -1,0 +1,142 @@
+//! Links, addresses and routes of one container.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::{Subject, find, wrong};
+use crate::definition::model::{Network, NetworkNamespace};
+use crate::definition::types::not_a_host;
+
+pub(super) fn check(s: &mut Subject<'_>) {
+    let links = &s.definition.network;
+    if s.definition.namespaces.network == NetworkNamespace::Host && !links.is_empty() {
+        let fault = wrong("namespaces.network = \"host\" has the host's links, and no [[network]]");
+        s.say(
+            &["network"],
+            fault.related(s.origin(&["namespaces", "network"]), "the host's network is asked for here"),
+        );
+        return;
+    }
+    unique(s);
+    let mut routers: BTreeMap<bool, usize> = BTreeMap::new();
+    for (index, link) in links.iter().enumerate() {
+        let at = index.to_string();
+        if link.bridge.is_none() {
+            let fault = wrong("a link needs a bridge").help("add bridge = \"br0\"; see `ip link show type bridge`");
+            s.say(&["network", &at, "bridge"], fault);
+        }
+        gateways(s, link, &at, &mut routers);
+        routes(s, link, &at);
+        let least = if link.address.iter().any(|cidr| cidr.address.is_ipv6()) { 1280 } else { 68 };
+        if link.mtu.is_some_and(|mtu| !(least..=65535).contains(&mtu)) {
+            let fault = wrong(format!("an mtu is from {least} to 65535"));
+            s.say(&["network", &at, "mtu"], if least > 68 { fault.help("IPv6 needs at least 1280") } else { fault });
+        }
+    }
+    resolver(s);
+}
+
+/// Names, addresses, MACs and host ends: each once in a container.
+fn unique(s: &mut Subject<'_>) {
+    let mut seen: BTreeMap<(&'static str, String), Vec<String>> = BTreeMap::new();
+    for (index, link) in s.definition.network.iter().enumerate() {
+        let at = index.to_string();
+        let mut values = vec![("name", vec![], link.name(index).to_string())];
+        values.extend(link.mac.map(|mac| ("mac", vec![], mac.to_string())));
+        values.extend(link.host_name.as_ref().map(|name| ("host-name", vec![], name.to_string())));
+        for (place, cidr) in link.address.iter().enumerate() {
+            values.push(("address", vec![place.to_string()], cidr.address.to_string()));
+        }
+        for (key, rest, value) in values {
+            let path: Vec<String> = ["network", &at, key].map(str::to_owned).into_iter().chain(rest).collect();
+            let path_ref: Vec<&str> = path.iter().map(String::as_str).collect();
+            match seen.get(&(key, value.clone())) {
+                Some(first) => {
+                    let first: Vec<&str> = first.iter().map(String::as_str).collect();
+                    let fault = wrong(format!("the {key} {value} is used twice"));
+                    s.say(&path_ref, fault.related(s.origin(&first), "it is here first"));
+                }
+                None => drop(seen.insert((key, value), path)),
+            }
+        }
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+/// Whether the link can send to `address` without a router.
+fn is_neighbour(link: &Network, address: IpAddr) -> bool {
+    is_link_local(address) || link.address.iter().any(|cidr| cidr.contains(address))
+}
+
+fn gateways(s: &mut Subject<'_>, link: &Network, at: &str, routers: &mut BTreeMap<bool, usize>) {
+    for (place, gateway) in link.gateways().enumerate() {
+        let place = place.to_string();
+        let path = ["network", at, "gateway", place.as_str()];
+        let family = if gateway.is_ipv4() { "IPv4" } else { "IPv6" };
+        let count = routers.entry(gateway.is_ipv4()).or_default();
+        *count += 1;
+        // The address list may be short of what was refused in it.
+        let addresses_known = !s.refused.contains(&format!("network[{at}].address"));
+        if *count > 1 {
+            let fault = wrong(format!("a container has at most one {family} gateway"));
+            s.say(&path, fault.help("use routes for other networks"));
+        } else if let Some(what) = not_a_host(gateway) {
+            s.say(&path, wrong(format!("{gateway} cannot be a gateway: it is {what}")));
+        } else if link.address.iter().any(|cidr| cidr.address == gateway) {
+            s.say(&path, wrong(format!("{gateway} is the container's own address")));
+        } else if addresses_known && !is_neighbour(link, gateway) {
+            let fault = wrong(format!("{gateway} is in none of the networks of this link's addresses"));
+            s.say(&path, fault.related(s.origin(&["network", at, "address"]), "the addresses are here"));
+        }
+    }
+}
+
+fn routes(s: &mut Subject<'_>, link: &Network, at: &str) {
+    for (place, route) in link.routes.iter().enumerate() {
+        let place = place.to_string();
+        if route.table == Some(0) {
+            s.say(&["network", at, "routes", &place, "table"], wrong("routing tables are counted from 1"));
+        }
+        let again = link
+            .routes
+            .iter()
+            .take_while(|other| !std::ptr::eq(*other, route))
+            .any(|other| (other.to, other.metric, other.table) == (route.to, route.metric, route.table));
+        if again {
+            s.say(&["network", at, "routes", &place, "to"], wrong(format!("there are two routes to {}", route.to)));
+        }
+        let Some(via) = route.via else { continue };
+        let path = ["network", at, "routes", place.as_str(), "via"];
+        if via.is_ipv4() != route.to.address.is_ipv4() {
+            s.say(&path, wrong("a route and its router are of one family"));
+        } else if let Some(what) = not_a_host(via.0) {
+            s.say(&path, wrong(format!("{via} cannot be a router: it is {what}")));
+        } else if !s.refused.contains(&format!("network[{at}].address")) && !is_neighbour(link, via.0) {
+            s.say(&path, wrong(format!("{via} is in none of the networks of this link's addresses")));
+        }
+    }
+}
+
+fn resolver(s: &mut Subject<'_>) {
+    let dns = &s.definition.dns;
+    if dns.servers.len() > 3 {
+        let fault = wrong("resolv.conf(5) has three servers, further ones are never asked").warning();
+        s.say(&["dns", "servers"], fault);
+    }
+    for (key, list) in [("search", &dns.search), ("options", &dns.options)] {
+        for (index, word) in list.iter().enumerate() {
+            if word.is_empty() || word.contains(char::is_whitespace) {
+                let fault = wrong("each is one word").help("write a list: [\"one\", \"two\"]");
+                s.say(&["dns", key, &index.to_string()], fault);
+            }
+        }
+    }
+    let silent = dns.servers.is_empty() && (!dns.search.is_empty() || !dns.options.is_empty());
+    if silent && find(s.root, &["dns"]).is_some() && !s.refused.contains("dns.servers") {
+        let fault = wrong("without servers the image's resolv.conf is left alone").help("add servers").warning();
+        s.say(&["dns"], fault);
+    }
+}

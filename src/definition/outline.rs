@@ -1,0 +1,82 @@
+//! What others have to know of a container, read from the merged tree without decoding it: order and boot, addresses.
+//! Values that are not understood are left out; decoding reports them.
+
+use super::source::Origin;
+use super::tree::{Node, Value};
+use super::types::{Address, Cidr, Dependency, Name, Scalar};
+
+/// A container as its neighbours and the boot see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// The container.
+    pub name: Name,
+    /// Whether it starts at boot.
+    pub autostart: bool,
+    /// `requires`, with the place of each.
+    pub requires: Vec<(Dependency, Origin)>,
+    /// `wants`.
+    pub wants: Vec<(Dependency, Origin)>,
+    /// `after`.
+    pub after: Vec<(Dependency, Origin)>,
+    /// What must be unlike any other container's.
+    pub claims: Vec<(Claim, Origin)>,
+}
+
+/// Something that only one container can have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Claim {
+    /// An address on a bridge.
+    Address(String, Address),
+    /// A MAC address on a bridge.
+    Mac(String, super::types::Mac),
+    /// The name of a link on the host.
+    Link(String),
+}
+
+impl Outline {
+    /// From the root of a merged tree.
+    pub fn new(name: Name, root: &Node) -> Self {
+        let get = |key: &str| root.as_table().and_then(|table| table.get(key));
+        let mut outline = Self {
+            name,
+            autostart: get("autostart").is_some_and(|node| node.value == Value::Bool(true)),
+            requires: understood(get("requires")),
+            wants: understood(get("wants")),
+            after: understood(get("after")),
+            claims: Vec::new(),
+        };
+        for link in get("network").map(Node::elements).unwrap_or_default() {
+            outline.claim(link);
+        }
+        outline
+    }
+
+    fn claim(&mut self, link: &Node) {
+        let get = |key: &str| link.as_table().and_then(|table| table.get(key));
+        let Some(bridge) = get("bridge").and_then(Node::as_str) else { return };
+        for (cidr, origin) in understood::<Cidr>(get("address")) {
+            self.claims.push((Claim::Address(bridge.to_owned(), Address(cidr.address)), origin));
+        }
+        for (mac, origin) in understood(get("mac")) {
+            self.claims.push((Claim::Mac(bridge.to_owned(), mac), origin));
+        }
+        if let Some(node) = get("host-name")
+            && let Some(link) = node.as_str()
+        {
+            self.claims.push((Claim::Link(link.to_owned()), node.origin.clone()));
+        }
+    }
+
+    /// Every container that this one waits for, and where it says so.
+    pub fn waits_for(&self) -> impl Iterator<Item = (&Name, &Origin)> {
+        self.requires.iter().chain(&self.wants).chain(&self.after).filter_map(|(dependency, origin)| match dependency {
+            Dependency::Container(name) => Some((name, origin)),
+            Dependency::Unit(_) => None,
+        })
+    }
+}
+
+fn understood<T: Scalar>(node: Option<&Node>) -> Vec<(T, Origin)> {
+    let elements = node.map(Node::elements).unwrap_or_default();
+    elements.iter().filter_map(|node| Some((T::text(node.as_str()?).ok()?, node.origin.clone()))).collect()
+}

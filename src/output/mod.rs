@@ -1,0 +1,3 @@
+//! What users read: faults with their lines.
+
+pub mod diagnostics;
