@@ -148,7 +148,14 @@ impl Merger<'_> {
                 }
                 (Some((true, _)), Some(place)) if place < lower => removed.push(place),
                 (Some((true, node)), _) => self.faults.push(nothing_to_remove(&node.key, path)),
-                (_, Some(place)) if place >= lower => self.faults.push(twice(&entry, &below[place], path)),
+                // It is kept, so that its other faults are seen too; two links of one name the check finds.
+                (_, Some(place)) if place >= lower => {
+                    if path != "network" {
+                        self.faults.push(twice(&entry, &below[place], path));
+                    }
+                    below.push(entry);
+                    known.push(None);
+                }
                 (_, Some(place)) => self.entry(&mut below[place], entry, path),
                 (_, None) => {
                     let mut fresh = Node { value: Value::Table(Table::new()), ..entry.clone() };

@@ -72,24 +72,31 @@ impl Node {
 pub fn parse(source: &Arc<Source>) -> Result<Table, Vec<Fault>> {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     if !errors.is_empty() {
-        return Err(errors.iter().map(|error| syntax_fault(source, error)).collect());
+        return Err(syntax_faults(source, &errors));
     }
     let mut faults = Vec::new();
     let table = from_table(source, table.into_inner(), &mut faults);
     if faults.is_empty() { Ok(table) } else { Err(faults) }
 }
 
+/// The first of each line: what follows it there follows from it.
+fn syntax_faults(source: &Arc<Source>, errors: &[toml::de::Error]) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(source, error)).collect();
+    let line = |fault: &Fault| fault.origin.as_ref().map(|origin| origin.line_column().0);
+    faults.sort_by_key(|fault| fault.origin.as_ref().map(|origin| origin.span().start));
+    faults.dedup_by_key(|fault| line(fault));
+    faults
+}
+
 fn syntax_fault(source: &Arc<Source>, error: &toml::de::Error) -> Fault {
     let span = error.span().unwrap_or(0..0);
-    let message = error.message();
-    let fault = Fault::new(message, Some(Origin::new(source, span.clone())));
+    let origin = Some(Origin::new(source, span.clone()));
+    let before = source.text.get(..span.start).unwrap_or_default().trim_end_matches([' ', '\t']);
     let rest = source.text.get(span.start..).unwrap_or_default();
-    match message {
-        _ if message.contains("string values must be quoted") => {
-            let word = rest.split(['\n', '#', ',', ']']).next().unwrap_or_default().trim_end();
-            fault.help(format!("write \"{}\"", super::types::escaped(word)))
-        }
-        _ => fault,
+    let word = rest.split(['\n', '#', ',', ']', '}', '"']).next().unwrap_or_default().trim_end();
+    match word.starts_with(char::is_alphabetic) && before.ends_with(['=', '[', ',']) && !word.contains('=') {
+        true => Fault::new("a string needs quotes", origin).help(format!("write \"{word}\"")),
+        false => Fault::new(error.message().trim_end_matches(", expected nothing"), origin),
     }
 }
 

@@ -78,9 +78,10 @@ fn one_of<'a>(table: &'a Table, variants: &'static [&'static str]) -> Result<(&'
         }
         (_, Some((key, node)), None) => Ok((key, node)),
         (_, None, _) => Err(Refusal::custom(format_args!("it needs one of {}", variants.join(", ")))),
-        (_, Some((first, _)), Some((second, node))) => {
-            let refusal = Refusal::custom(format_args!("{first} and {second} exclude each other"));
-            Err(refusal.or_at(&node.key).below(Step::Key(second.clone())))
+        (_, Some(first), Some(second)) => {
+            let later = if first.1.key.span().start > second.1.key.span().start { first } else { second };
+            let refusal = Refusal::custom(format_args!("{} and {} exclude each other", first.0, second.0));
+            Err(refusal.or_at(&later.1.key).below(Step::Key(later.0.clone())))
         }
     }
 }

@@ -1,0 +1,221 @@
+//! Layers, drop-ins and masks, over directories that the test made.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use soute::definition::{Declared, Failure, Host, Loaded, load, search};
+use soute::layout::Layout;
+
+struct Site {
+    directory: tempfile::TempDir,
+}
+
+impl Site {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let site = Self { directory: tempfile::tempdir().unwrap() };
+        for (path, text) in files {
+            let path = site.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        site
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::new(self.directory.path())
+    }
+
+    fn load(&self, flags: &str) -> Result<Loaded, Failure> {
+        let image = |_: &soute::definition::types::Name| None;
+        load(&self.layout(), &"web".parse().unwrap(), image, toml::from_str(flags).unwrap(), Host::default())
+    }
+
+    fn get(&self) -> Loaded {
+        self.load("").unwrap_or_else(|failure| panic!("{}", soute::error::Error::from(failure)))
+    }
+
+    fn refusal(&self) -> String {
+        soute::error::Error::from(self.load("").err().expect("it was taken")).to_string()
+    }
+}
+
+const WEB: &str = "etc/soute/containers/web.toml";
+const DROP_IN: &str = "etc/soute/containers/web.toml.d/10.toml";
+
+#[test]
+fn scalars_replace_tables_merge_and_entries_merge_by_key() {
+    let site = Site::new(&[
+        ("etc/soute/defaults.toml", "limits = { tasks = 100, memory = '1G' }\n[[network]]\nbridge = 'br0'\nmtu = 1400"),
+        (
+            WEB,
+            "image = 'nginx'\ncommand = ['a', 'b']\nlimits.memory = '256M'\n[[network]]\naddress = '10.0.0.2/24'\n\
+               [[mount]]\nsource = '/a'\ntarget = '/a'\n[[mount]]\nsource = '/b'\ntarget = '/b'",
+        ),
+        (
+            DROP_IN,
+            "command = ['c']\nlimits.cpus = 2\n[[network]]\nname = 'eth0'\nmtu = 1300\n[[network]]\nname = 'eth1'\n\
+                   bridge = 'br1'\n[[mount]]\ntarget = '/a/'\nremove = true\n[[mount]]\ntarget = '/b'\nread-only = true",
+        ),
+    ]);
+    let d = site.get().definition;
+    assert_eq!(d.command.unwrap()[0].as_str(), "c");
+    assert_eq!((d.limits.memory.to_string(), d.limits.tasks.to_string()), ("256M".into(), "100".into()));
+    assert_eq!(d.limits.cpus.to_string(), "2");
+    let [eth0, eth1] = &d.network[..] else { panic!("{:?}", d.network) };
+    assert_eq!((eth0.bridge.as_deref(), eth0.mtu, eth0.address.len()), (Some("br0"), Some(1300), 1));
+    assert_eq!(eth1.bridge.as_deref(), Some("br1"));
+    let [mount] = &d.mount[..] else { panic!("{:?}", d.mount) };
+    assert_eq!((mount.target.as_str(), mount.read_only), ("/b", true));
+}
+
+#[test]
+fn unset_comes_first_and_exclusive_keys_replace_each_other() {
+    let site = Site::new(&[
+        (
+            WEB,
+            "image = 'nginx'\nlimits.memory = '1G'\nlabels = { 'a.b' = 'x', c = 'y' }\nreload.signal = 'HUP'\n[[network]]\nbridge = 'br0'",
+        ),
+        (
+            DROP_IN,
+            "unset = ['limits.memory', 'labels.\"a.b\"', 'stop']\nreload.command = ['x']\nnamespaces.network = 'host'\nlimits.swap = 0",
+        ),
+    ]);
+    let d = site.get().definition;
+    assert_eq!(d.limits.memory.to_string(), "infinity");
+    assert_eq!(d.labels.keys().map(|key| key.as_str()).collect::<Vec<_>>(), ["c"]);
+    assert!(matches!(d.reload, Some(soute::definition::model::Reload::Command(_))));
+    assert!(d.network.is_empty());
+}
+
+#[test]
+fn drop_ins_come_from_all_directories_by_file_name_and_can_be_masked() {
+    let site = Site::new(&[
+        ("usr/lib/soute/containers/web.toml", "image = 'vendor'\ncommand = ['x']"),
+        ("usr/lib/soute/containers/web.toml.d/10.toml", "description = 'vendor 10'\nhostname = 'vendor'"),
+        ("usr/lib/soute/containers/web.toml.d/30.toml", "umask = '0077'"),
+        ("run/soute/containers/web.toml.d/20.toml", "description = 'runtime 20'"),
+        (DROP_IN, "description = 'local 10'"),
+        ("etc/soute/containers/web.toml.d/.20.toml.swp", "no = 'TOML of ours'"),
+    ]);
+    symlink("/dev/null", site.path("etc/soute/containers/web.toml.d/30.toml")).unwrap();
+    let d = site.get().definition;
+    assert_eq!(d.image.as_str(), "vendor");
+    assert_eq!((d.description.unwrap().as_str(), d.hostname, d.umask.0), ("runtime 20", None, 0o022));
+    // An empty file of a higher directory masks the whole container.
+    fs::write(site.path(WEB), "").unwrap();
+    assert!(search::all(&site.layout()).unwrap().found.is_empty());
+    assert!(matches!(site.load(""), Err(Failure::Error(_))));
+}
+
+#[test]
+fn what_the_image_declares_is_below_everything() {
+    let site = Site::new(&[(WEB, "image = 'nginx'\nenvironment = { A = 'own' }\nunset = ['environment.C']")]);
+    let declared = Declared {
+        image: "nginx".into(),
+        entrypoint: None,
+        command: Some(vec!["serve".into()]),
+        environment: [("A", "image"), ("B", "image"), ("C", "image")].map(|(k, v)| (k.into(), v.into())).into(),
+        user: Some("33:33".into()),
+        working_directory: Some("/srv".into()),
+        stop_signal: Some("SIGQUIT".into()),
+    };
+    let get = |flags: &str| {
+        let declared = |name: &soute::definition::types::Name| (name.as_str() == "nginx").then(|| declared.clone());
+        load(&site.layout(), &"web".parse().unwrap(), declared, toml::from_str(flags).unwrap(), Host::default())
+            .unwrap()
+    };
+    let loaded = get("");
+    assert_eq!(loaded.definition.command.as_ref().unwrap()[0].as_str(), "serve");
+    assert_eq!(loaded.definition.stop_signal().to_string(), "SIGQUIT");
+    assert_eq!(loaded.definition.environment.values().map(|v| v.as_str()).collect::<Vec<_>>(), ["own"]);
+    assert_eq!(loaded.image_environment.keys().map(|k| k.as_str()).collect::<Vec<_>>(), ["B"]);
+    assert!(loaded.show().contains("# image nginx"));
+    // An entrypoint of ours drops the image's command.
+    assert_eq!(get("entrypoint = '/bin/x'").definition.command, None);
+}
+
+#[test]
+fn show_reads_back_and_names_the_origins() {
+    let site = Site::new(&[
+        (
+            WEB,
+            "image = 'nginx'\ncommand = ['x']\nlimits.memory = '1G'\n[[network]]\nbridge = 'br0'\nroutes = [{ to = '10.0.0.0/8' }]\n[hosts]\n'a.b' = '10.0.0.1'",
+        ),
+        (DROP_IN, "limits.memory = '2G'"),
+    ]);
+    let loaded = site.load("description = 'x'").unwrap_or_else(|_| panic!());
+    let shown = loaded.show();
+    let origin = |value: &str| {
+        let line = shown.lines().find(|line| line.starts_with(value)).unwrap_or_else(|| panic!("{shown}"));
+        line.split_once("# ").unwrap().1.to_owned()
+    };
+    assert_eq!(origin("memory = \"2G\""), format!("{}:1", site.path(DROP_IN).display()));
+    assert_eq!(origin("description"), "command line");
+    let again = Site::new(&[(WEB, &shown)]);
+    assert_eq!(again.get().definition, loaded.definition, "{shown}");
+}
+
+#[test]
+fn a_drop_in_that_makes_no_sense_is_refused() {
+    for (drop_in, message) in [
+        ("[[network]]\nbridge = 'br0'", "10.toml:1:1: a [[network]] in a drop-in must name its link"),
+        ("unset = ['limits.memry']", "10.toml:1:10: unset of an unknown key: limits.memry"),
+        ("unset = 1", "10.toml:1:9: unset takes a list of keys"),
+        ("[[mount]]\ntarget = '/a'\nremove = 'x'", "10.toml:3:10: remove is true or false"),
+        ("[[mount]]\ntarget = '/a'\nsourc = '/x'", "10.toml:3:1: unknown key \"sourc\""),
+        ("limits = 1", "10.toml:1:10: expected a table, found 1"),
+    ] {
+        let site = Site::new(&[(WEB, "image = 'nginx'\n[[mount]]\nsource = '/a'\ntarget = '/a'"), (DROP_IN, drop_in)]);
+        assert!(site.refusal().ends_with(message), "{}", site.refusal());
+    }
+}
+
+/// A definition that another user could have written starts nothing, and none can make soute hang.
+#[test]
+fn files_are_not_trusted() {
+    let broken = |spoil: &dyn Fn(&Path)| {
+        let site = Site::new(&[(WEB, "image = 'nginx'")]);
+        spoil(&site.path(WEB));
+        site.refusal()
+    };
+    let replaced = |path: &Path| fs::remove_file(path).unwrap();
+    assert!(
+        broken(&|path| fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap()).contains("can write")
+    );
+    assert!(
+        broken(&|path| fs::write(path, [b'#', 0xff]).unwrap())
+            .ends_with("web.toml:1:2: the file is not UTF-8 from here on")
+    );
+    assert!(broken(&|path| fs::write(path, vec![b'#'; (1 << 20) + 1]).unwrap()).contains("larger than 1 MiB"));
+    assert!(broken(&|path| fs::write(path, "image = 'x\0'").unwrap()).contains("web.toml:1:"));
+    let directory = |path: &Path| {
+        replaced(path);
+        fs::create_dir(path).unwrap();
+    };
+    assert!(broken(&directory).contains("not a regular file"));
+    let fifo = |path: &Path| {
+        replaced(path);
+        nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    };
+    assert!(broken(&fifo).contains("not a regular file"));
+    let circle = |path: &Path| {
+        replaced(path);
+        symlink(path, path).unwrap();
+    };
+    assert!(broken(&circle).contains("cannot be read"));
+}
+
+#[test]
+fn names_that_no_container_can_have_are_listed_apart() {
+    let site = Site::new(&[(WEB, "image = 'x'"), ("run/soute/containers/Web.toml", "image = 'x'")]);
+    fs::write(site.path("etc/soute/containers/web.toml~"), "").unwrap();
+    let listing = search::all(&site.layout()).unwrap();
+    assert_eq!(listing.found.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(), ["web"]);
+    assert_eq!(listing.misnamed[0].0, site.path("run/soute/containers/Web.toml"));
+}
