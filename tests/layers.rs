@@ -41,7 +41,10 @@ impl Site {
     }
 
     fn refusal(&self) -> String {
-        soute::error::Error::from(self.load("").err().expect("it was taken")).to_string()
+        match self.load("") {
+            Ok(_) => panic!("it was taken"),
+            Err(failure) => soute::error::Error::from(failure).to_string(),
+        }
     }
 }
 
