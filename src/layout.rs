@@ -73,9 +73,14 @@ impl Layout {
         self.store.join("volumes")
     }
 
+    /// The snapshots of what was started, one directory a container.
+    pub fn states(&self) -> PathBuf {
+        self.root.join("run/soute/state")
+    }
+
     /// The snapshot of what was started.
     pub fn state(&self, name: &str) -> PathBuf {
-        self.root.join("run/soute/state").join(name)
+        self.states().join(name)
     }
 
     /// The text file of running containers.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::logs;
+use super::{image, logs};
 use crate::error::Result;
 use crate::settings::Host;
 
@@ -26,6 +26,8 @@ pub struct Cli {
 pub enum Verb {
     /// Show the log of a container, by journalctl.
     Logs(logs::Logs),
+    /// Bring images into the store, show and remove them.
+    Image(image::Image),
 }
 
 impl Verb {
@@ -33,6 +35,7 @@ impl Verb {
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         match self {
             Self::Logs(logs) => logs.run(host),
+            Self::Image(image) => image.run(host),
         }
     }
 }

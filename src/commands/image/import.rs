@@ -1,0 +1,138 @@
+//! `soute image import`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::users;
+use crate::definition::types::{EnvironmentName, GuestPath, Name, Signal, Text, UserSpec};
+use crate::error::Result;
+use crate::image::import::{Options, import};
+use crate::image::store::{Declared, ImageInfo};
+use crate::output::amount;
+use crate::settings::Host;
+
+/// Brings a directory, a tar archive (plain, gz, zst, xz, bz2) or a raw file-system image (ext4, xfs, btrfs, erofs,
+/// squashfs) into the store. The flags declare what containers of the image do unless their definition says otherwise.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// What the image will be called.
+    name: Name,
+    /// The directory or file.
+    path: PathBuf,
+    /// Take the place of an image of that name.
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    declares: Declares,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What the image declares")]
+struct Declares {
+    /// What runs: a program, or a list such as '["nginx", "-g", "daemon off;"]'.
+    #[arg(long, value_name = "ARGV")]
+    command: Option<Argv>,
+    /// What runs in front of the command, written as it.
+    #[arg(long, value_name = "ARGV")]
+    entrypoint: Option<Argv>,
+    /// A variable of the environment; may be given again.
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    environment: Vec<Variable>,
+    /// Who runs it: a name or a number, with ":GROUP" if need be.
+    #[arg(long)]
+    user: Option<UserSpec>,
+    /// Where it runs.
+    #[arg(long, value_name = "DIR")]
+    working_directory: Option<GuestPath>,
+    /// What asks it to end.
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<Signal>,
+}
+
+/// A program, or a JSON list of it and its arguments.
+#[derive(Debug, Clone)]
+struct Argv(Vec<Text>);
+
+impl FromStr for Argv {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words: Vec<String> = match text.starts_with('[') {
+            true => serde_json::from_str(text).map_err(|error| format!("it is no list of strings: {error}"))?,
+            false => vec![text.to_owned()],
+        };
+        if words.first().is_none_or(String::is_empty) {
+            return Err("it names no program".to_owned());
+        }
+        let words = words.iter().map(|word| word.parse().map_err(|refused| format!("{refused}")));
+        words.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Variable(EnvironmentName, Text);
+
+impl FromStr for Variable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').ok_or("it is not of the form NAME=VALUE")?;
+        let name = name.parse().map_err(|refused| format!("{refused}"))?;
+        Ok(Self(name, value.parse().map_err(|refused| format!("{refused}"))?))
+    }
+}
+
+impl Declares {
+    fn declared(self) -> Declared {
+        let argv = |argv: Option<Argv>| argv.map(|argv| argv.0.into_iter().map(Text::into_string).collect());
+        Declared {
+            entrypoint: argv(self.entrypoint),
+            command: argv(self.command),
+            user: self.user.map(|user| user.to_string()),
+            working_directory: self.working_directory.map(|path| path.to_string()),
+            stop_signal: self.stop_signal.map(|signal| signal.to_string()),
+            environment: self.environment.into_iter().map(|Variable(n, v)| (n.to_string(), v.into_string())).collect(),
+        }
+    }
+}
+
+impl Import {
+    /// Imports it.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let bar = bar(&self.name);
+        let on_image = users::on_image(&host.layout, &self.name)?;
+        let options = Options {
+            replace: self.replace,
+            used_by: &on_image,
+            origin: std::path::absolute(&self.path).ok().map(|path| path.display().to_string()),
+            declared: self.declares.declared(),
+        };
+        let imported = import(&host.layout, &self.name, &self.path, &options, &mut |done, total| {
+            if let Some(total) = total {
+                bar.set_length(total);
+            }
+            bar.set_position(done);
+        });
+        bar.finish_and_clear();
+        eprintln!("{}", stored(&self.name, &imported?));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Drawn on standard error where that is a terminal, and nowhere else.
+fn bar(name: &Name) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {bytes} {wide_bar} {total_bytes}");
+    let bar = ProgressBar::new(0).with_message(format!("importing {name}"));
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn stored(name: &Name, info: &ImageInfo) -> String {
+    format!("{name}: {} of {}, {}", users::kind(info), amount::bytes(info.size), info.digest)
+}

@@ -1,0 +1,81 @@
+//! `soute image list`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::users::{self, kind};
+use crate::commands::report;
+use crate::error::{Context, Result};
+use crate::image::store::{Image, ImageInfo, Store};
+use crate::output::table::Table;
+use crate::output::{amount, json, stdout};
+use crate::settings::Host;
+
+/// Lists the images of the store, and the containers that need each.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Images {
+    images: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Entry {
+    name: String,
+    #[serde(flatten)]
+    info: ImageInfo,
+    used_by: Vec<String>,
+}
+
+impl List {
+    /// Prints the list. An image that cannot be read is told of, and the others are listed.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let mut users = users::all(&host.layout)?;
+        let mut images = Vec::new();
+        let mut status = ExitCode::SUCCESS;
+        for (name, image) in Store::new(&host.layout)?.list()? {
+            match image.with_context(|| format!("cannot read image {name}")) {
+                Ok(Image { info, .. }) => {
+                    let used_by = users.remove(&name).unwrap_or_default().into_iter().collect();
+                    images.push(Entry { name, info, used_by });
+                }
+                Err(error) => {
+                    report(&error);
+                    status = ExitCode::FAILURE;
+                }
+            }
+        }
+        stdout::write(&if self.json { json::document(&Images { images })? } else { table(&images).to_string() })?;
+        Ok(status)
+    }
+}
+
+fn table(images: &[Entry]) -> Table {
+    let mut table = Table::new(["NAME", "KIND", "SIZE", "CREATED", "DIGEST", "ORIGIN", "USED-BY"]);
+    for Entry { name, info, used_by } in images {
+        table.row([
+            name.clone(),
+            kind(info).to_owned(),
+            amount::bytes(info.size),
+            info.created.clone(),
+            short(&info.digest).to_owned(),
+            info.origin.clone(),
+            used_by.join(","),
+        ]);
+    }
+    table
+}
+
+/// Twelve digits of a digest, which tell the images of a host apart.
+fn short(digest: &str) -> &str {
+    let hex = digest.split_once(':').map_or(digest, |(_, hex)| hex);
+    hex.get(..12).unwrap_or(hex)
+}

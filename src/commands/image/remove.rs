@@ -1,0 +1,42 @@
+//! `soute image remove`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::users;
+use crate::commands::each;
+use crate::definition::types::Name;
+use crate::error::{Error, Exit, Result};
+use crate::image::store::Store;
+use crate::settings::Host;
+
+/// Removes images from the store. Refused for one that a definition names, or that a container was started from which
+/// makes no copy to keep.
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// The images.
+    #[arg(required = true)]
+    names: Vec<Name>,
+    /// Also those that definitions name; those containers cannot start any more, unless they have their disk.
+    #[arg(long, short)]
+    force: bool,
+}
+
+impl Remove {
+    /// Removes them.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let store = Store::new(&host.layout)?;
+        let users = users::all(&host.layout)?;
+        each(&self.names, |name| {
+            let used_by = users.get(name.as_str());
+            if let Some(names) = used_by.filter(|_| !self.force) {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                let message =
+                    format!("cannot remove image {name}: it is used by {} (--force removes it)", names.join(", "));
+                return Err(Error::new(Exit::Busy, message));
+            }
+            store.remove(&host.layout, name, &users::on_image(&host.layout, name)?)
+        })
+    }
+}
