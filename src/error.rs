@@ -23,6 +23,10 @@ pub enum Exit {
     TimedOut = 8,
     /// The caller may not do this.
     NotPermitted = 9,
+    /// `run` and `exec`: the program is there and cannot be executed.
+    CannotInvoke = 126,
+    /// `run` and `exec`: there is no such program in the container.
+    CommandNotFound = 127,
 }
 
 /// A failure with its chain of causes, outermost first.

@@ -13,6 +13,7 @@ pub mod image;
 pub mod sandbox;
 pub mod network;
 pub mod logs;
+pub mod terminal;
 
 pub mod commands;
 pub mod output;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{image, logs};
+use super::{exec, logs, shell};
 use crate::error::Result;
 use crate::settings::Host;
 
@@ -24,6 +25,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Run a command in a running container.
+    Exec(exec::Exec),
+    /// Open a shell in a running container.
+    Shell(shell::Shell),
     /// Show the log of a container, by journalctl.
     Logs(logs::Logs),
     /// Bring images into the store, show and remove them.
@@ -34,6 +39,8 @@ impl Verb {
     /// Does it.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         match self {
+            Self::Exec(exec) => exec.run(host),
+            Self::Shell(shell) => shell.run(host),
             Self::Logs(logs) => logs.run(host),
             Self::Image(image) => image.run(host),
         }

@@ -1,8 +1,11 @@
 //! What users type: one file a verb, each with its arguments and what it does with them.
 
+mod attach;
 mod cli;
 mod image;
+mod exec;
 mod logs;
+mod shell;
 
 use std::process::ExitCode;
 

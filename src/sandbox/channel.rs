@@ -10,9 +10,14 @@
 //!                          ◀── end of file: execve(2) has closed it   or   CannotExecute(text)
 //! ```
 
-use std::os::fd::OwnedFd;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recvmsg, send, sendmsg, socketpair,
+};
 
 use crate::error::{Context, Error, Result};
 
@@ -32,6 +37,8 @@ pub enum Message {
     Go,
     /// A command runs in the container under this number of the host's.
     Started(i32),
+    /// The master of the command's terminal, which comes along: see [`Channel::hand`].
+    Terminal,
     /// It failed; what to tell the user.
     Failed(String),
     /// The program could not be executed; what to tell the user.
@@ -64,6 +71,7 @@ impl Channel {
             Message::Wired => (b'w', ""),
             Message::Built => (b'b', ""),
             Message::Go => (b'g', ""),
+            Message::Terminal => (b't', ""),
             Message::Failed(text) => (b'f', text),
             Message::CannotExecute(text) => (b'x', text),
             Message::Closed => return Ok(()),
@@ -73,25 +81,38 @@ impl Channel {
         send(&self.0, &bytes, SendFlags::NOSIGNAL).map(drop).context("cannot speak to the other side of the sandbox")
     }
 
-    /// The next message.
-    pub fn hear(&self) -> Result<Message> {
-        let mut bytes = [0; TEXT + 1];
-        let (length, _) = rustix::io::retry_on_intr(|| recv(&self.0, &mut bytes[..], RecvFlags::empty()))
-            .context("cannot hear the other side of the sandbox")?;
-        let Some((tag, text)) = bytes[..length].split_first() else { return Ok(Message::Closed) };
-        let text = || String::from_utf8_lossy(text).into_owned();
-        Ok(match tag {
-            b'm' => Message::Mapped,
-            b'w' => Message::Wired,
-            b'b' => Message::Built,
-            b'g' => Message::Go,
-            b's' => Message::Started(text().parse().map_err(Error::failed)?),
-            b'f' => Message::Failed(text()),
-            b'x' => Message::CannotExecute(text()),
-            other => return Err(Error::failed(format!("the other side of the sandbox said {other:#x}"))),
-        })
+    /// Says [`Message::Terminal`] and hands the master over with it.
+    pub fn hand(&self, master: BorrowedFd<'_>) -> Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let rights = [master];
+        ancillary.push(SendAncillaryMessage::ScmRights(&rights));
+        sendmsg(&self.0, &[IoSlice::new(b"t")], &mut ancillary, SendFlags::NOSIGNAL)
+            .map(drop)
+            .context("cannot hand the terminal over")
     }
 
+    /// The next message; [`Message::Closed`] at the end.
+    pub fn hear(&self) -> Result<Message> {
+        self.receive().map(|(message, _)| message)
+    }
+
+    /// The next message, and the descriptor that came with it.
+    pub fn receive(&self) -> Result<(Message, Option<OwnedFd>)> {
+        let mut bytes = [0; TEXT + 1];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let length = rustix::io::retry_on_intr(|| {
+            recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+        })
+        .context("cannot hear the other side of the sandbox")?
+        .bytes;
+        let fd = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        Ok((parse(&bytes[..length])?, fd))
+    }
     /// The next message, which must be this one.
     pub fn expect(&self, wanted: &Message) -> Result<()> {
         match self.hear()? {
@@ -101,6 +122,22 @@ impl Channel {
             other => Err(Error::failed(format!("heard {other:?} from the sandbox in place of {wanted:?}"))),
         }
     }
+}
+
+fn parse(bytes: &[u8]) -> Result<Message> {
+    let Some((tag, text)) = bytes.split_first() else { return Ok(Message::Closed) };
+    let text = || String::from_utf8_lossy(text).into_owned();
+    Ok(match tag {
+        b'm' => Message::Mapped,
+        b'w' => Message::Wired,
+        b'b' => Message::Built,
+        b'g' => Message::Go,
+        b't' => Message::Terminal,
+        b's' => Message::Started(text().parse().map_err(Error::failed)?),
+        b'f' => Message::Failed(text()),
+        b'x' => Message::CannotExecute(text()),
+        other => return Err(Error::failed(format!("the other side of the sandbox said {other:#x}"))),
+    })
 }
 
 #[cfg(test)]
@@ -121,6 +158,17 @@ mod tests {
         let (near, far) = Channel::pair().unwrap();
         near.say(&Message::Failed("no such user: www".into())).unwrap();
         assert_eq!(far.expect(&Message::Built).unwrap_err().to_string(), "no such user: www");
+    }
+
+    #[test]
+    fn a_descriptor_comes_with_its_message() {
+        let (near, far) = Channel::pair().unwrap();
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        near.hand(std::os::fd::AsFd::as_fd(&write)).unwrap();
+        let (message, fd) = far.receive().unwrap();
+        assert_eq!(message, Message::Terminal);
+        rustix::io::write(fd.unwrap(), b"x").unwrap();
+        assert_eq!(rustix::io::read(&read, &mut [0; 9]).unwrap(), 1);
     }
 
     #[test]

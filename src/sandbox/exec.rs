@@ -10,25 +10,46 @@ use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use nix::libc;
-use nix::sched::{CloneFlags, setns};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use rustix::fs::{Mode, OFlags};
 use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::termios::Winsize;
 
 use super::channel::{Channel, Message};
+use super::join::join;
 use super::raw::{self, Cloned};
-use super::{execute, user};
 use crate::error::{Context, Error, Exit, Result};
 use crate::layout::Layout;
-use crate::plan::{IdRange, Init, MAIN_PID, Namespaces, Plan, Process};
+use crate::plan::{Init, MAIN_PID, Plan, Process};
+use crate::terminal::Stdio;
 
 /// The container's main process, checked to be one of its unit.
 #[derive(Debug)]
 pub struct Target {
-    pidfd: OwnedFd,
+    pub(super) pid: rustix::process::Pid,
+    pub(super) pidfd: OwnedFd,
     cgroup: PathBuf,
+}
+
+/// What a command has for stdin, stdout and stderr.
+#[derive(Debug)]
+pub enum Streams {
+    /// The caller's own.
+    Inherited,
+    /// These.
+    Given(Stdio),
+    /// A new terminal of the container's devpts, this large.
+    Terminal(Option<Winsize>),
+}
+
+/// A command that runs, a child of ours.
+#[derive(Debug)]
+pub struct Command {
+    /// Its number on the host.
+    pub pid: Pid,
+    /// The master of its terminal, where it has one.
+    pub master: Option<OwnedFd>,
+    group: Group,
 }
 
 impl Target {
@@ -50,7 +71,13 @@ impl Target {
         let path = groups.lines().find_map(|line| line.strip_prefix("0::")).ok_or_else(not_running)?;
         let unit = format!("soute@{name}.service");
         let end = path.find(&unit).map(|start| start + unit.len()).ok_or_else(not_running)?;
-        Ok(Self { pidfd, cgroup: PathBuf::from(format!("/sys/fs/cgroup{}", &path[..end])) })
+        let cgroup = PathBuf::from(format!("/sys/fs/cgroup{}", &path[..end]));
+        // A command that joins them would stop before its first instruction, and we with it.
+        let events = fs::read_to_string(cgroup.join("cgroup.events")).unwrap_or_default();
+        if events.lines().any(|line| line == "frozen 1") {
+            return Err(Error::new(Exit::Busy, format!("{name} is frozen, systemctl thaw {unit} lets it run again")));
+        }
+        Ok(Self { pid: number, pidfd, cgroup })
     }
 }
 
@@ -58,122 +85,108 @@ impl Target {
 pub fn run_inside(plan: &Plan, pid: Pid, argv: &[String]) -> Result<i32> {
     let target = Target::of(&plan.name, pid)?;
     let process = Process { argv: argv.to_vec(), terminal: false, ..plan.sandbox.process.clone() };
-    let child = spawn(&target, plan, &process)?;
-    wait(child)
+    spawn(&target, plan, &process, Streams::Inherited)?.wait()
 }
 
-/// Starts a command in the container, as a child of ours.
-pub fn spawn(target: &Target, plan: &Plan, process: &Process) -> Result<Pid> {
+/// Starts a command in the container, as a child of ours: returns when the program itself runs. Without arguments it is
+/// the user's shell.
+pub fn spawn(target: &Target, plan: &Plan, process: &Process, streams: Streams) -> Result<Command> {
     let (ours, theirs) = Channel::pair()?;
     let group = Group::of(target, plan)?;
     match raw::clone3(0, Some(group.directory.as_fd())).context("cannot enter the container's cgroup")? {
         Cloned::Child => {
             drop(ours);
-            join(target, plan, process, theirs)
+            join(target, plan, process, streams, &theirs)
         }
         Cloned::Parent(joiner) => {
-            drop(theirs);
-            let joiner = Pid::from_raw(joiner.as_raw_nonzero().get());
-            started(&ours, joiner)
+            drop((theirs, streams));
+            let (pid, master) = started(&ours, Pid::from_raw(joiner.as_raw_nonzero().get()))?;
+            Ok(Command { pid, master, group })
         }
     }
 }
 
-/// Waits for a command; a signal counts as 128 and its number, as a shell has it.
-pub fn wait(child: Pid) -> Result<i32> {
+impl Command {
+    /// Waits for its end; a signal counts as 128 and its number, as a shell has it.
+    pub fn wait(self) -> Result<i32> {
+        let status = wait(self.pid).context("cannot wait for the command");
+        // Now that nothing of it is left its group can go.
+        drop(self.group);
+        status
+    }
+}
+
+fn wait(child: Pid) -> nix::Result<i32> {
     loop {
-        match waitpid(child, Some(WaitPidFlag::empty())) {
+        match waitpid(child, None) {
             Ok(WaitStatus::Exited(_, status)) => return Ok(status),
             Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as i32),
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(errno) => return Err(errno).context("cannot wait for the command"),
+            Err(errno) => return Err(errno),
         }
     }
 }
 
 /// Where a command goes: the unit's own group, or, where that is delegated and thus may hold no process itself, a leaf.
+#[derive(Debug)]
 struct Group {
     directory: OwnedFd,
+    leaf: Option<PathBuf>,
 }
 
 impl Group {
     fn of(target: &Target, plan: &Plan) -> Result<Self> {
-        let mut path = target.cgroup.clone();
-        if plan.sandbox.init == Init::Image {
-            path.push(format!("soute-exec-{}", std::process::id()));
-            fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let leaf = (plan.sandbox.init == Init::Image)
+            .then(|| target.cgroup.join(format!("soute-exec-{}", std::process::id())));
+        if let Some(leaf) = &leaf {
+            match fs::create_dir(leaf) {
+                // Of an earlier process of this number, whose command has left something behind.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                other => other.with_context(|| format!("cannot make {}", leaf.display()))?,
+            }
         }
-        let directory = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-        Ok(Self { directory: directory.into() })
+        let path = leaf.as_ref().unwrap_or(&target.cgroup);
+        let directory = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        Ok(Self { directory: directory.into(), leaf })
     }
 }
 
-fn started(channel: &Channel, joiner: Pid) -> Result<Pid> {
-    let first = channel.hear();
-    let _ = waitpid(joiner, None);
-    let child = match first? {
-        Message::Started(pid) => Pid::from_raw(pid),
-        Message::Failed(text) => return Err(Error::failed(text)),
-        _ => return Err(Error::new(Exit::NotRunning, "the container has ended")),
-    };
-    match channel.hear()? {
-        Message::Closed => Ok(child),
-        Message::CannotExecute(text) | Message::Failed(text) => {
-            let _ = waitpid(child, None);
-            Err(Error::failed(text))
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leaf) = &self.leaf {
+            // Busy where the command has left a process behind: then it goes with the container.
+            let _ = fs::remove_dir(leaf);
         }
-        other => Err(Error::failed(format!("heard {other:?} from the command"))),
     }
 }
 
-fn join(target: &Target, plan: &Plan, process: &Process, channel: Channel) -> ! {
-    let message = match enter(target, plan.sandbox.namespaces) {
-        Err(error) => Message::Failed(error.to_string()),
-        Ok(()) => match raw::clone3(libc::CLONE_PARENT as u64, None) {
-            Err(errno) => Message::Failed(format!("cannot start the command: {errno}")),
-            Ok(Cloned::Parent(pid)) => Message::Started(pid.as_raw_nonzero().get()),
-            Ok(Cloned::Child) => become_command(plan, process, &channel),
-        },
-    };
-    let _ = channel.say(&message);
-    std::process::exit(0)
-}
-
-fn enter(target: &Target, own: Namespaces) -> Result<()> {
-    // Of the namespaces that are the host's there is nothing to join, and for the user namespace it is an error.
-    let flags = [
-        (own.user, CloneFlags::CLONE_NEWUSER),
-        (own.pid, CloneFlags::CLONE_NEWPID),
-        (own.network, CloneFlags::CLONE_NEWNET),
-        (own.ipc, CloneFlags::CLONE_NEWIPC),
-        (own.uts, CloneFlags::CLONE_NEWUTS),
-        (own.cgroup, CloneFlags::CLONE_NEWCGROUP),
-        (own.time, CloneFlags::from_bits_retain(0x80)),
-        (true, CloneFlags::CLONE_NEWNS),
-    ];
-    let flags = flags.into_iter().filter(|(own, _)| *own).fold(CloneFlags::empty(), |all, (_, flag)| all | flag);
-    // Nobody in there may look into this process: it still has the host's memory.
-    nix::sys::prctl::set_dumpable(false).context("cannot hide from the container")?;
-    setns(&target.pidfd, flags).context("cannot enter the container")
-}
-
-fn become_command(plan: &Plan, process: &Process, channel: &Channel) -> ! {
-    let attempt = || -> Result<std::convert::Infallible> {
-        if plan.sandbox.namespaces.user {
-            super::inside::become_root_inside()?;
+/// Two speak on the channel, and in any order: the joiner names the command, the command hands over its terminal or says
+/// why it cannot run. The end is that the joiner has gone and the command's execve(2) has closed it.
+fn started(channel: &Channel, joiner: Pid) -> Result<(Pid, Option<OwnedFd>)> {
+    let (mut child, mut master, mut failure) = (None, None, None);
+    let end = loop {
+        match channel.receive() {
+            Ok((Message::Started(pid), _)) => child = Some(Pid::from_raw(pid)),
+            Ok((Message::Terminal, fd)) => master = fd,
+            Ok((Message::CannotExecute(text) | Message::Failed(text), _)) => failure = Some(text),
+            Ok((Message::Closed, _)) => break Ok(()),
+            Ok((other, _)) => break Err(Error::failed(format!("heard {other:?} from the command"))),
+            Err(error) => break Err(error),
         }
-        rustix::process::setsid().context("cannot start a session")?;
-        raw::join_new_session_keyring().context("cannot make a session keyring")?;
-        let top = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .context("cannot open the root")?;
-        let limit = if plan.sandbox.namespaces.user { IdRange::COUNT } else { u32::MAX };
-        let credentials = user::resolve(top.as_fd(), process, limit)?;
-        execute::execute(process, &credentials)
     };
-    let error = match attempt() {
-        Err(error) => error,
-        Ok(never) => match never {},
-    };
-    let _ = channel.say(&Message::CannotExecute(error.to_string()));
-    std::process::exit(127)
+    let _ = wait(joiner);
+    end?;
+    match (child, failure) {
+        (Some(child), Some(text)) => {
+            let exit = match wait(child) {
+                Ok(126) => Exit::CannotInvoke,
+                Ok(127) => Exit::CommandNotFound,
+                _ => Exit::Failed,
+            };
+            Err(Error::new(exit, text))
+        }
+        (None, Some(text)) => Err(Error::failed(text)),
+        (Some(child), None) => Ok((child, master)),
+        (None, None) => Err(Error::new(Exit::NotRunning, "the container has ended")),
+    }
 }

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::user::Credentials;
 use super::{privileges, raw, root};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Exit, Result};
 use crate::plan::Process;
 
 /// Where programs are looked up when the environment has no PATH.
@@ -32,7 +32,8 @@ pub fn execute(process: &Process, credentials: &Credentials) -> Result<Infallibl
     let program = process.argv.first().map_or("", String::as_str);
     let path = process.environment.iter().find(|(key, _)| key == "PATH").map_or(PATH, |(_, value)| value);
     let errno = try_each(&candidates(program, path), &argv, &environment);
-    Err(Error::failed(format!("cannot execute {program}: {}", errno.desc())))
+    let exit = if errno == Errno::ENOENT { Exit::CommandNotFound } else { Exit::CannotInvoke };
+    Err(Error::new(exit, format!("cannot execute {program}: {}", errno.desc())))
 }
 
 /// With the payload's own rights, and never through a magic link: /proc/self/fd/N would be a way out of the root.
@@ -42,7 +43,10 @@ fn enter_working_directory(path: &str) -> Result<()> {
         let top: OwnedFd = rustix::fs::open("/", flags, Mode::empty())?;
         rustix::process::fchdir(root::open(top.as_fd(), path, flags)?)
     };
-    enter().with_context(|| format!("cannot enter working directory {path}"))
+    enter().map_err(|errno| {
+        let cause = Error::from(errno);
+        Error::new(Exit::CannotInvoke, format!("cannot enter working directory {path}: {cause}"))
+    })
 }
 
 fn environment(process: &Process, credentials: &Credentials) -> impl Iterator<Item = String> {

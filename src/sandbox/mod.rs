@@ -9,6 +9,7 @@ pub mod copy;
 pub mod exec;
 pub mod execute;
 pub mod inside;
+mod join;
 pub mod mounts;
 pub mod notify;
 pub mod operations;

@@ -243,6 +243,32 @@ pub fn loop_flags(device: BorrowedFd<'_>) -> Result<u32> {
     Ok(info.flags)
 }
 
+/// prlimit(2) of another process: soft and hard limit of a RLIMIT_* resource.
+pub fn limits_of(pid: Pid, resource: u32) -> Result<(u64, u64)> {
+    let mut limits = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: no new limit is given, and the old one is written to a structure that lives through the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            pid.as_raw_nonzero().get(),
+            resource,
+            std::ptr::null::<libc::rlimit64>(),
+            &raw mut limits,
+        )
+    };
+    if result == 0 { Ok((limits.rlim_cur, limits.rlim_max)) } else { Err(last_error()) }
+}
+
+/// setrlimit(2) by number.
+pub fn set_limits(resource: u32, (soft, hard): (u64, u64)) -> Result<()> {
+    let limits = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: the new limit is read from a structure that lives through the call; nothing is written.
+    let result = unsafe {
+        libc::syscall(libc::SYS_prlimit64, 0, resource, &raw const limits, std::ptr::null_mut::<libc::rlimit64>())
+    };
+    if result == 0 { Ok(()) } else { Err(last_error()) }
+}
+
 fn last_error() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

@@ -25,6 +25,8 @@ pub struct Credentials {
     pub groups: Vec<u32>,
     /// The home directory that passwd names, else "/".
     pub home: String,
+    /// The shell that passwd names.
+    pub shell: Option<String>,
 }
 
 /// Looks up the user and the groups of a process in the root given; ids from `limit` up have no meaning there.
@@ -66,8 +68,9 @@ fn lookup(process: &Process, passwd: &str, group: &str) -> Result<Credentials> {
     }
     groups.sort_unstable();
     groups.dedup();
-    let home = entry.and_then(|entry| entry.home).filter(|home| home.starts_with('/')).unwrap_or("/");
-    Ok(Credentials { uid, gid, groups, home: home.to_owned() })
+    let home = entry.as_ref().and_then(|entry| entry.home).filter(|home| home.starts_with('/')).unwrap_or("/");
+    let shell = entry.as_ref().and_then(|entry| entry.shell).map(str::to_owned);
+    Ok(Credentials { uid, gid, groups, home: home.to_owned(), shell })
 }
 
 /// One line of passwd (name:x:uid:gid:gecos:home:shell) or group (name:x:gid:members).
@@ -76,6 +79,7 @@ struct Entry<'a> {
     id: u32,
     third: &'a str,
     home: Option<&'a str>,
+    shell: Option<&'a str>,
 }
 
 impl<'a> Entry<'a> {
@@ -84,7 +88,8 @@ impl<'a> Entry<'a> {
         let (name, _, number) = (fields.next()?, fields.next()?, fields.next()?);
         let third = fields.next()?;
         let home = fields.nth(1);
-        Some(Self { name, id: id(number)?, third, home })
+        let shell = fields.next();
+        Some(Self { name, id: id(number)?, third, home, shell })
     }
 }
 
@@ -147,6 +152,7 @@ mod tests {
     fn a_name_brings_its_groups_and_home() {
         assert_eq!(ids("www", &[]), (33, 33, vec![33, 101]));
         assert_eq!(ask("www", &[]).unwrap().home, "/var/www");
+        assert_eq!(ask("www", &[]).unwrap().shell.as_deref(), Some("/bin/false"));
     }
 
     #[test]
