@@ -1,5 +1,6 @@
 //! `soute exec`
 
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
@@ -15,7 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::plan::{Plan, Process};
 use crate::sandbox::exec::{self, Command, Target};
 use crate::settings::Host;
-use crate::terminal::{RawMode, Relay, Session, Signals, Streams, pty, with_terminal};
+use crate::terminal::{RawMode, Relay, Session, Signals, Streams, ends, pty, with_terminal};
 
 /// Runs a command in a running container, with the namespaces, limits and privileges of its payload.
 #[derive(Debug, Args)]
@@ -68,7 +69,7 @@ impl Exec {
                 let Streams { stdio, flows } = Streams::without_terminal(self.interactive)?;
                 let command = exec::spawn(&target, &plan, &process, exec::Streams::Given(stdio))?;
                 let mut relay = Relay { flows, signals };
-                relay.run(&Running::of(&command, None)?)?;
+                let _ = relay.run(&Running::of(&command, None)?)?;
                 command.wait()
             }
         }
@@ -91,10 +92,12 @@ fn in_terminal(target: &Target, plan: &Plan, process: &mut Process, input: bool,
     let mut relay = Relay { flows: with_terminal(&master, input)?, signals };
     let running = Running::of(&command, Some(Terminal { master, window, raw }))?;
     let relayed = relay.run(&running);
-    // A command that only we could wait for goes on without its terminal: it is told by SIGHUP.
+    // The terminal goes before anything else: where the command is still there the kernel tells it so, by SIGHUP.
     drop((relay, running));
-    relayed?;
-    command.wait()
+    match relayed? {
+        Continue(()) => command.wait(),
+        Break(signal) => Ok(128 + signal as i32),
+    }
 }
 
 /// A command that runs, and the terminal between it and us.
@@ -124,15 +127,17 @@ impl Session for Running {
         self.end.as_fd()
     }
 
-    fn signal(&self, signal: Signal) {
+    fn signal(&self, signal: Signal) -> ControlFlow<Signal> {
         match (signal, &self.terminal) {
             (Signal::SIGWINCH, Some(Terminal { master, window: Some(window), .. })) => pty::copy_size(*window, master),
-            (Signal::SIGWINCH, _) => {}
             (Signal::SIGCONT, Some(Terminal { raw: Some(raw), .. })) => drop(raw.renew()),
-            (Signal::SIGCONT, _) => {}
+            (Signal::SIGWINCH | Signal::SIGCONT, _) => {}
+            // Keys do not arrive here as signals, and an interactive shell ignores SIGTERM: we are to go.
+            (signal, Some(_)) if ends(signal) => return Break(signal),
             // Our child, and not yet waited for: its number is nobody else's.
             (signal, _) => drop(kill(self.command, signal)),
         }
+        Continue(())
     }
 }
 

@@ -12,6 +12,6 @@ mod streams;
 
 pub use flow::Flow;
 pub use raw_mode::RawMode;
-pub use relay::{Relay, Session};
+pub use relay::{Relay, Session, ends};
 pub use signals::Signals;
 pub use streams::{Stdio, Streams, null, with_terminal};

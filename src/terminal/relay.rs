@@ -1,6 +1,7 @@
 //! The loop that carries bytes and signals while a program runs elsewhere.
 
 use std::cell::Cell;
+use std::ops::ControlFlow::{self, Break};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::Signal;
@@ -24,16 +25,31 @@ pub struct Relay {
 pub trait Session {
     /// Readable once the program has ended.
     fn end(&self) -> BorrowedFd<'_>;
-    /// The caller got a signal.
-    fn signal(&self, signal: Signal);
+    /// The caller got a signal; whether to wait no longer.
+    fn signal(&self, signal: Signal) -> ControlFlow<Signal>;
+}
+
+/// Whether a signal asks for the end.
+pub fn ends(signal: Signal) -> bool {
+    matches!(signal, Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT)
 }
 
 impl Relay {
-    /// Relays until the program has ended and everything that it wrote is written.
-    pub fn run(&mut self, session: &impl Session) -> Result<()> {
-        let mut hear = |signal| session.signal(signal);
-        while !self.step(Some(session.end()), None, &mut hear)?.ended {}
-        self.drain(session)
+    /// Relays until the program has ended and everything that it wrote is written, or the session breaks off.
+    pub fn run(&mut self, session: &impl Session) -> Result<ControlFlow<Signal>> {
+        let broken = Cell::new(ControlFlow::Continue(()));
+        let mut hear = |signal| {
+            if let Break(signal) = session.signal(signal) {
+                broken.set(Break(signal));
+            }
+        };
+        while !self.step(Some(session.end()), None, &mut hear)?.ended {
+            if broken.get().is_break() {
+                return Ok(broken.get());
+            }
+        }
+        self.drain(session)?;
+        Ok(ControlFlow::Continue(()))
     }
 
     /// What the program wrote before its end is all there by now: poll(2) on a terminal waits for the kernel's worker that
@@ -43,17 +59,13 @@ impl Relay {
         self.flows.retain(|flow| flow.outward);
         let told = Cell::new(false);
         let mut hear = |signal| {
-            session.signal(signal);
-            let gives_up = matches!(signal, Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT);
-            told.set(told.get() || gives_up);
+            let _ = session.signal(signal);
+            told.set(told.get() || ends(signal));
         };
         loop {
             let pending = self.flows.iter().any(Flow::is_full);
             let step = self.step(None, (!pending).then_some(&AT_ONCE), &mut hear)?;
-            if step.flowed == 0 && !pending {
-                return Ok(());
-            }
-            if step.heard && told.get() {
+            if told.get() || step.flowed == 0 && !pending {
                 return Ok(());
             }
         }
@@ -81,7 +93,7 @@ impl Relay {
             other => other.map(drop).context("cannot wait for the program")?,
         }
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-        let mut step = Step { ended: end.is_some() && ready[1], heard: ready[0], flowed: 0 };
+        let mut step = Step { ended: end.is_some() && ready[1], flowed: 0 };
         for (index, _) in flowing.iter().zip(&ready[first..]).filter(|(_, ready)| **ready) {
             self.flows[*index].go_on();
             step.flowed += 1;
@@ -97,6 +109,5 @@ impl Relay {
 #[derive(Debug, Default)]
 struct Step {
     ended: bool,
-    heard: bool,
     flowed: usize,
 }
