@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{image, logs};
-use super::{exec, logs, shell};
+use super::{exec, image, logs, shell};
 use crate::error::Result;
 use crate::settings::Host;
 

@@ -2,8 +2,8 @@
 
 mod attach;
 mod cli;
-mod image;
 mod exec;
+mod image;
 mod logs;
 mod shell;
 
