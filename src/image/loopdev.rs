@@ -3,8 +3,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, makedev, minor, mknodat, openat};
-use rustix::io::Errno;
+use rustix::io::{Errno, pread};
 
+use super::superblock::{HEAD, recognize};
 use crate::error::{Context, Error, Result};
 use crate::sandbox::raw::{loop_configure, loop_flags, loop_get_free};
 
@@ -37,14 +38,19 @@ impl LoopDevice {
 }
 
 /// Attaches a file to a free device.
+///
+/// The device gets the largest sectors that the file system in it can live with. Direct I/O wants those of the store at
+/// least, and a reflinked file on XFS wants whole blocks (statx dio_offset_align, Linux 6.18): with 512 it would be
+/// refused. Left to choose, that kernel takes 4096 also for a file system that cannot be mounted on it then.
 pub fn attach(file: BorrowedFd<'_>, read_only: bool) -> Result<LoopDevice> {
     let control = openat(CWD, "/dev/loop-control", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .context("cannot open /dev/loop-control: is the loop module loaded?")?;
     let flags = AUTOCLEAR | DIRECT_IO | if read_only { READ_ONLY } else { 0 };
+    let sector = sector(file)?;
     for _ in 0..ATTEMPTS {
         let number = loop_get_free(control.as_fd()).context("cannot find a free loop device")?;
         let device = open_device(number, read_only).with_context(|| format!("cannot open /dev/loop{number}"))?;
-        match loop_configure(device.as_fd(), file, flags, 0) {
+        match loop_configure(device.as_fd(), file, flags, sector) {
             Ok(()) => {
                 let flags = loop_flags(device.as_fd()).context("cannot ask the loop device")?;
                 return Ok(LoopDevice { device, number, direct_io: flags & DIRECT_IO != 0 });
@@ -54,6 +60,12 @@ pub fn attach(file: BorrowedFd<'_>, read_only: bool) -> Result<LoopDevice> {
         }
     }
     Err(Error::failed("no loop device stays free for long enough"))
+}
+
+fn sector(file: BorrowedFd<'_>) -> Result<u32> {
+    let mut head = vec![0; HEAD];
+    let length = pread(file, &mut head[..], 0).context("cannot read the raw disk")?;
+    Ok(recognize(&head[..length], u64::MAX).map_or(512, |superblock| superblock.sector))
 }
 
 /// Where no devtmpfs makes the node (a container, a lab), we do.

@@ -62,6 +62,8 @@ pub struct Superblock {
     pub fs: FsType,
     /// How many bytes it takes.
     pub size: u64,
+    /// The largest sector that a device under it may have: 512 to 4096.
+    pub sector: u32,
 }
 
 /// Recognizes the file system of an image of `length` bytes by its first [`HEAD`] bytes.
@@ -107,10 +109,15 @@ impl Bytes<'_> {
 
 type Found = Option<Result<Superblock>>;
 
-fn sized(fs: FsType, blocks: u64, log2: u64) -> Result<Superblock> {
+fn sized(fs: FsType, blocks: u64, log2: u64, sector: u64) -> Result<Superblock> {
+    let sector = match sector {
+        512 | 1024 | 2048 | 4096 => sector as u32,
+        larger if larger > 4096 => 4096,
+        _ => 512,
+    };
     let block = u32::try_from(log2).ok().and_then(|log2| 1u64.checked_shl(log2));
     match block.and_then(|block| blocks.checked_mul(block)) {
-        Some(size) if size > 0 => Ok(Superblock { fs, size }),
+        Some(size) if size > 0 => Ok(Superblock { fs, size, sector }),
         _ => Err(Error::failed(format!("its {} superblock makes no sense", fs.name()))),
     }
 }
@@ -128,7 +135,8 @@ fn ext4(image: &Bytes<'_>) -> Found {
         return Some(Err(Error::failed("it is the external journal of an ext4")));
     }
     let high = if incompat & INCOMPAT_64BIT != 0 { image.le32(SUPER + 0x150) } else { 0 };
-    Some(sized(FsType::Ext4, image.le32(SUPER + 4) | high << 32, 10 + image.le32(SUPER + 24)))
+    let log2 = 10 + image.le32(SUPER + 24);
+    Some(sized(FsType::Ext4, image.le32(SUPER + 4) | high << 32, log2, 1 << log2.min(16)))
 }
 
 /// `struct xfs_dsb`, fs/xfs/libxfs/xfs_format.h: big-endian.
@@ -143,9 +151,9 @@ fn xfs(image: &Bytes<'_>) -> Found {
     }
     let block = image.be32(4);
     Some(if block.is_power_of_two() {
-        sized(FsType::Xfs, image.be64(8), block.trailing_zeros().into())
+        sized(FsType::Xfs, image.be64(8), block.trailing_zeros().into(), u16::from_be_bytes(image.array(102)).into())
     } else {
-        sized(FsType::Xfs, 0, 0)
+        sized(FsType::Xfs, 0, 0, 0)
     })
 }
 
@@ -163,7 +171,7 @@ fn btrfs(image: &Bytes<'_>) -> Found {
         let why = "its btrfs has checksums other than crc32c, so that its copies could not get ids of their own";
         return Some(Err(Error::failed(why)));
     }
-    Some(sized(FsType::Btrfs, image.le64(SUPER + 0x70), 0))
+    Some(sized(FsType::Btrfs, image.le64(SUPER + 0x70), 0, image.le32(SUPER + 0x90)))
 }
 
 /// `struct erofs_super_block`, fs/erofs/erofs_fs.h.
@@ -176,12 +184,13 @@ fn erofs(image: &Bytes<'_>) -> Found {
     if image.le32(SUPER + 80) & INCOMPAT_DEVICE_TABLE != 0 && image.le16(SUPER + 86) != 0 {
         return Some(Err(Error::failed("its erofs keeps data on other devices")));
     }
-    Some(sized(FsType::Erofs, image.le32(SUPER + 36), u64::from(image.array::<1>(SUPER + 12)[0])))
+    let log2 = u64::from(image.array::<1>(SUPER + 12)[0]);
+    Some(sized(FsType::Erofs, image.le32(SUPER + 36), log2, 1 << log2.min(16)))
 }
 
 /// `struct squashfs_super_block`, fs/squashfs/squashfs_fs.h.
 fn squashfs(image: &Bytes<'_>) -> Found {
-    image.has(0, b"hsqs").then(|| sized(FsType::Squashfs, image.le64(40), 0))
+    image.has(0, b"hsqs").then(|| sized(FsType::Squashfs, image.le64(40), 0, 512))
 }
 
 /// A word for what is refused, so that nobody has to guess.
@@ -235,17 +244,18 @@ mod tests {
 
     #[test]
     fn what_mkfs_makes_is_recognized_with_its_size() {
-        for (fs, program, arguments, megabytes) in [
-            (FsType::Ext4, "mke2fs", &["-q", "-t", "ext4", "-e", "panic", "IMAGE"][..], 16),
-            (FsType::Ext4, "mke2fs", &["-q", "-t", "ext2", "-b", "1024", "IMAGE"], 4),
-            (FsType::Xfs, "mkfs.xfs", &["-q", "IMAGE"], 320),
-            (FsType::Btrfs, "mkfs.btrfs", &["-q", "IMAGE"], 128),
-            (FsType::Erofs, "mkfs.erofs", &["IMAGE", "TREE"], 0),
-            (FsType::Squashfs, "mksquashfs", &["TREE", "IMAGE", "-quiet"], 0),
+        for (fs, program, arguments, megabytes, sector) in [
+            (FsType::Ext4, "mke2fs", &["-q", "-t", "ext4", "-b", "4096", "-e", "panic", "IMAGE"][..], 16, 4096),
+            (FsType::Ext4, "mke2fs", &["-q", "-t", "ext2", "-b", "1024", "IMAGE"], 4, 1024),
+            (FsType::Xfs, "mkfs.xfs", &["-q", "-s", "size=512", "IMAGE"], 320, 512),
+            (FsType::Xfs, "mkfs.xfs", &["-q", "-s", "size=4096", "IMAGE"], 320, 4096),
+            (FsType::Btrfs, "mkfs.btrfs", &["-q", "IMAGE"], 128, 4096),
+            (FsType::Erofs, "mkfs.erofs", &["IMAGE", "TREE"], 0, 4096),
+            (FsType::Squashfs, "mksquashfs", &["TREE", "IMAGE", "-quiet"], 0, 512),
         ] {
             let (head, length) = made(program, arguments, megabytes);
             let found = recognize(&head, length).unwrap_or_else(|e| panic!("{fs:?}: {e}"));
-            assert_eq!(found.fs, fs);
+            assert_eq!((found.fs, found.sector), (fs, sector));
             if megabytes > 0 {
                 assert_eq!(found.size, length, "{fs:?}");
             } else {

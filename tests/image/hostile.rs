@@ -218,11 +218,11 @@ fn memory_and_depth_are_bounded() {
     host.refuses(&tar().pax(&[("path", deep.as_bytes())]).dir("x").end(), "deeper than 256 directories");
     let long = format!("{}x", "d".repeat(250) + "/").repeat(20);
     host.refuses(&tar().pax(&[("path", long.as_bytes())]).file("x").end(), "its name has 4096 bytes or more");
-    // 20000 directories of 4000 bytes each would be 80 MB of names.
-    let base = vec!["e".repeat(199); 19].join("/");
+    // 1200 directories with 60 KB of attributes each would be 72 MB to remember.
+    let note = vec![b'x'; 60_000];
     let mut archive = tar();
-    for n in 0..20_000 {
-        archive = archive.pax(&[("path", format!("{base}/{n}").as_bytes())]).dir("x");
+    for n in 0..1200 {
+        archive = archive.pax(&[("SCHILY.xattr.user.note", &note)]).dir(&format!("d{n}"));
     }
     host.refuses(&archive.end(), "the archive has too many directories or ACLs");
 }

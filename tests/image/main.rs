@@ -6,3 +6,4 @@ mod hostile;
 mod import;
 mod lab;
 mod listing;
+mod raw;
