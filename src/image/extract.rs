@@ -14,9 +14,10 @@ use rustix::io::{Errno, pwrite};
 
 use super::access::{MAX_DEPTH, create_file, open_file, open_inside, shown};
 use super::acl::{self, Accounts};
-use super::archive::{Archive, Kind, Member};
+use super::archive::Archive;
 use super::attributes::{Attributes, Owner};
 use super::copy::PATH_MAX;
+use super::member::{Kind, Member};
 use super::xattr::Target;
 use crate::error::{Context, Error, Result};
 

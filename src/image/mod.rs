@@ -19,6 +19,7 @@ pub mod ids;
 pub mod import;
 pub mod lock;
 pub mod loopdev;
+pub mod member;
 pub mod pax;
 pub mod record;
 pub mod staging;
