@@ -132,3 +132,57 @@ fn the_schema_has_every_key() {
         schema["properties"]["limits"]["properties"]["memory"]["description"].as_str().unwrap().contains("MemoryMax=")
     );
 }
+
+/// Whatever is done to a definition, each fault has a place in its text and can be shown.
+#[test]
+fn no_text_makes_it_panic() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("web.toml");
+    let pieces = [
+        "\"",
+        "'",
+        "[",
+        "]",
+        "{",
+        "}",
+        "=",
+        ".",
+        "\n",
+        "-1",
+        "0x",
+        "é",
+        "\u{202e}",
+        "1e400",
+        "nan",
+        "[[mount]]\n",
+        "\t",
+    ];
+    let mut faulty = 0;
+    for round in 0..200 {
+        let mut text = include_str!("definition/every-key.toml").to_owned();
+        for _ in 0..=random(4) {
+            let at = (0..=random(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap();
+            let end =
+                (at..text.len()).take(random(12) + 1).filter(|&end| text.is_char_boundary(end)).last().unwrap_or(at);
+            text.replace_range(at..end, if round % 3 == 0 { "" } else { pieces[random(pieces.len())] });
+        }
+        fs::write(&path, &text).unwrap();
+        if let Err(faults) = load(&path) {
+            faulty += 1;
+            for fault in &faults {
+                let span = fault.origin.as_ref().unwrap_or_else(|| panic!("{fault} has no place")).span();
+                assert!(span.end <= text.len() || span.start == 0, "{fault}");
+            }
+            let shown = soute::output::diagnostics::render(&faults, false);
+            assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+        }
+    }
+    assert!(faulty > 100, "only {faulty} of 200 were faulty");
+}

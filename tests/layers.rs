@@ -222,3 +222,30 @@ fn names_that_no_container_can_have_are_listed_apart() {
     assert_eq!(listing.found.iter().map(|found| found.name.as_str()).collect::<Vec<_>>(), ["web"]);
     assert_eq!(listing.misnamed[0].0, site.path("run/soute/containers/Web.toml"));
 }
+
+#[test]
+fn containers_are_held_against_each_other() {
+    let site = Site::new(&[
+        (
+            WEB,
+            "image = 'x'\nrequires = ['db', 'broken', 'nobody']\n[[network]]\nbridge = 'br0'\naddress = '10.0.0.2/24'",
+        ),
+        (
+            "etc/soute/containers/db.toml",
+            "image = 'x'\nafter = 'web'\n[[network]]\nbridge = 'br0'\naddress = '10.0.0.3/24'",
+        ),
+        ("etc/soute/containers/db.toml.d/host.toml", "[[network]]\nname = 'eth0'\naddress = '10.0.0.2/8'"),
+        ("etc/soute/containers/broken.toml", "image = "),
+        ("etc/soute/containers/alone.toml", "image = 'x'"),
+    ]);
+    let survey = soute::definition::Site::survey(&site.layout()).unwrap();
+    assert_eq!(survey.broken[0].0.as_str(), "broken");
+    let of = |name: &str| -> Vec<String> {
+        survey.conflicts_of(&name.parse().unwrap()).0.into_iter().map(|fault| fault.message).collect()
+    };
+    let cycle = "these wait for each other for ever: db → web → db";
+    let address = "db has the address 10.0.0.2 on br0 already";
+    assert_eq!(of("web"), [address, "there is no container nobody", cycle]);
+    assert_eq!(of("db"), [address, cycle]);
+    assert_eq!(of("alone"), [""; 0]);
+}

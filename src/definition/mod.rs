@@ -17,6 +17,7 @@ mod relative;
 pub mod schema;
 pub mod search;
 pub mod show;
+pub mod site;
 pub mod source;
 mod suggest;
 pub mod tree;
@@ -27,6 +28,7 @@ pub use fault::{Fault, Faults, Severity};
 pub use load::{Failure, Host, Loaded, load, load_flags, load_found};
 pub use model::Definition;
 pub use outline::Outline;
+pub use site::Site;
 
 /// The version of the format that this soute writes, and the highest that it reads.
 pub const SCHEMA: u32 = 1;

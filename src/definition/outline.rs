@@ -51,6 +51,11 @@ impl Outline {
         outline
     }
 
+    /// Of a container that could not be read.
+    pub fn unread(name: Name) -> Self {
+        Self { name, autostart: false, requires: vec![], wants: vec![], after: vec![], claims: vec![] }
+    }
+
     fn claim(&mut self, link: &Node) {
         let get = |key: &str| link.as_table().and_then(|table| table.get(key));
         let Some(bridge) = get("bridge").and_then(Node::as_str) else { return };
