@@ -128,6 +128,14 @@ fn the_schema_has_every_key() {
     schema_keys(&schema, "", &mut known);
     known.retain(|key| !key.ends_with("remove"));
     assert_eq!(written, known);
+    let page = include_str!("../man/soute.toml.5");
+    let words: BTreeSet<&str> =
+        page.lines().filter(|line| line.contains("Ic ")).flat_map(str::split_whitespace).collect();
+    for key in &known {
+        let name = key.rsplit('.').next().unwrap();
+        let table = page.contains(&format!(".Sh [{key}]")) || page.contains(&format!("[[{key}]]"));
+        assert!(table || words.contains(name), "soute.toml(5) does not know {key}");
+    }
     assert!(
         schema["properties"]["limits"]["properties"]["memory"]["description"].as_str().unwrap().contains("MemoryMax=")
     );

@@ -13,7 +13,7 @@ const FREE: [&str; 6] = ["labels", "environment", "hosts", "sysctl", "systemd", 
 
 /// /usr/share/soute/container-1.schema.json: for editors, of a definition and of its drop-ins.
 pub fn json_schema() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Definition>().to_value();
     // One schema is for NAME.toml, for its drop-ins and for defaults.toml, and only the merged result needs an image.
     if let Some(object) = schema.as_object_mut() {

@@ -73,7 +73,7 @@ impl fmt::Display for Name {
     }
 }
 
-scalar!(Name, { "type": "string", "pattern": "^[a-z0-9]([a-z0-9]|-(?=[a-z0-9]))*$", "maxLength": 40 });
+scalar!(Name, { "type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 40 });
 
 #[cfg(test)]
 mod tests {
