@@ -177,8 +177,7 @@ fn no_text_makes_it_panic() {
         let mut text = include_str!("definition/every-key.toml").to_owned();
         for _ in 0..=random(4) {
             let at = (0..=random(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap();
-            let end =
-                (at..text.len()).take(random(12) + 1).filter(|&end| text.is_char_boundary(end)).last().unwrap_or(at);
+            let end = (at..text.len()).take(random(12) + 1).rfind(|&end| text.is_char_boundary(end)).unwrap_or(at);
             text.replace_range(at..end, if round % 3 == 0 { "" } else { pieces[random(pieces.len())] });
         }
         fs::write(&path, &text).unwrap();
