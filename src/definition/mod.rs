@@ -12,7 +12,7 @@ pub mod load;
 pub mod merge;
 pub mod model;
 pub mod outline;
-mod read;
+pub(crate) mod read;
 mod relative;
 pub mod schema;
 pub mod search;

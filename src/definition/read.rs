@@ -14,7 +14,7 @@ use super::source::{Layer, Origin, Source};
 const LARGEST: u64 = 1 << 20;
 
 /// The text of a file, `None` if it masks. A FIFO does not block, and what another user could have written is refused.
-pub(super) fn read(path: &Path, layer: Layer, explicit: bool) -> Result<Option<Arc<Source>>, Fault> {
+pub(crate) fn read(path: &Path, layer: Layer, explicit: bool) -> Result<Option<Arc<Source>>, Fault> {
     let refuse = |why: &str| whole_file(path, layer, why);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let io = |error: rustix::io::Errno| refuse(&format!("it cannot be read: {}", crate::error::Error::from(error)));

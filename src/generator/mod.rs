@@ -17,12 +17,10 @@ use std::time::{Duration, Instant};
 use crate::definition::types::escaped;
 use crate::error::Result;
 use crate::layout::Layout;
-use keys::Keys;
 use order::Launch;
-use sources::Content;
 
-/// Boot waits for us. What has not been read by then is launched unread.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// Boot waits for us.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// soute-generator(8): `soute-generator NORMAL [EARLY LATE]`.
 pub fn main() -> ExitCode {
@@ -32,32 +30,24 @@ pub fn main() -> ExitCode {
         log.say("usage: soute-generator DIRECTORY [EARLY LATE]");
         return ExitCode::from(2);
     };
-    if let Err(error) = generate(&Layout::new(root), Path::new(&output), &mut |message| log.say(message)) {
+    if let Err(error) = generate(&Layout::new(root), Path::new(&output), PATIENCE, &mut |message| log.say(message)) {
         log.say(&error.to_string());
     }
     ExitCode::SUCCESS
 }
 
-/// Reads every definition of `layout` and fills `output`, a directory of units.
-pub fn generate(layout: &Layout, output: &Path, log: &mut dyn FnMut(&str)) -> Result<()> {
+/// Reads every definition of `layout` and fills `output`, a directory of units. What has not been read when `patience` is
+/// over is launched unread.
+pub fn generate(layout: &Layout, output: &Path, patience: Duration, log: &mut dyn FnMut(&str)) -> Result<()> {
     let begin = Instant::now();
     let found = sources::search(&layout.definition_dirs(), log);
     if found.is_empty() {
         return Ok(());
     }
-    let mut defaults = Keys::default();
-    match sources::read(&layout.defaults()) {
-        Ok(Content::Text(text)) => defaults.apply(&text).unwrap_or_else(|why| {
-            log(&format!("cannot use {}, ignoring: {why}", layout.defaults().display()));
-            defaults = Keys::default();
-        }),
-        Ok(Content::Masked) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => log(&format!("cannot read {}, ignoring: {error}", layout.defaults().display())),
-    }
+    let defaults = sources::defaults(&layout.defaults(), log);
     let mut launches = Vec::new();
     for source in &found {
-        let keys = match begin.elapsed() < PATIENCE {
+        let keys = match begin.elapsed() < patience {
             true => source.merge(&defaults),
             false => Err("too much to read before it".to_owned()),
         };

@@ -1,19 +1,15 @@
-//! The files: where they are looked for, and how they are read without hanging on any of them.
+//! The files of every definition. What cannot be listed or read is one container's trouble, never the others'.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Error, ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use nix::libc::{O_NOCTTY, O_NONBLOCK};
-use nix::sys::stat::makedev;
-
 use super::keys::Keys;
+use crate::definition::read::read;
+use crate::definition::source::Layer;
 use crate::definition::types::escaped;
-
-const LARGEST: u64 = 1024 * 1024;
 
 /// One definition and the directories that may hold drop-ins for it, the first wins.
 #[derive(Debug, Default)]
@@ -23,14 +19,6 @@ pub struct Source {
     /// The file, in the first directory that has it.
     pub path: PathBuf,
     dropins: Vec<PathBuf>,
-}
-
-/// What a file says.
-pub enum Content {
-    /// Nothing, so that what lies in a later directory under the same name counts for nothing either.
-    Masked,
-    /// TOML, perhaps.
-    Text(String),
 }
 
 /// The definitions of all directories, by name.
@@ -81,9 +69,8 @@ impl Source {
     /// The keys of all layers; none for a masked definition; why not, for one that cannot be read.
     pub fn merge(&self, defaults: &Keys) -> Result<Option<Keys>, String> {
         let mut keys = defaults.clone();
-        match self.apply(&mut keys, &self.path)? {
-            true => {}
-            false => return Ok(None),
+        if !self.apply(&mut keys, &self.path, Layer::Main)? {
+            return Ok(None);
         }
         let mut dropins = BTreeMap::<OsString, PathBuf>::new();
         for directory in &self.dropins {
@@ -95,37 +82,34 @@ impl Source {
             }
         }
         for path in dropins.values() {
-            self.apply(&mut keys, path)?;
+            self.apply(&mut keys, path, Layer::DropIn)?;
         }
         Ok(Some(keys))
     }
 
-    fn apply(&self, keys: &mut Keys, path: &Path) -> Result<bool, String> {
-        match read(path).map_err(|error| format!("{}: {error}", path.display()))? {
-            Content::Masked => Ok(false),
-            Content::Text(text) => keys.apply(&text).map(|()| true).map_err(|why| format!("{}: {why}", path.display())),
+    fn apply(&self, keys: &mut Keys, path: &Path, layer: Layer) -> Result<bool, String> {
+        match read(path, layer, false).map_err(|fault| fault.to_string())? {
+            None => Ok(false),
+            Some(source) => keys.apply(&source.text).map(|()| true).map_err(|why| format!("{}: {why}", path.display())),
         }
     }
 }
 
-/// A regular file of at most 1 MiB. Opening a FIFO or a device does not wait for the other side.
-pub fn read(path: &Path) -> io::Result<Content> {
-    let mut file = File::options().read(true).custom_flags(O_NONBLOCK | O_NOCTTY).open(path)?;
-    let metadata = file.metadata()?;
-    let is_null = metadata.file_type().is_char_device() && metadata.rdev() == makedev(1, 3);
-    if is_null || (metadata.is_file() && metadata.len() == 0) {
-        return Ok(Content::Masked);
+/// The lowest layer. One that is broken counts for nothing here: with it no container starts, whatever is launched.
+pub fn defaults(path: &Path, log: &mut dyn FnMut(&str)) -> Keys {
+    let mut keys = Keys::default();
+    if path.symlink_metadata().is_err() {
+        return keys;
     }
-    if !metadata.is_file() {
-        return Err(Error::other("not a regular file"));
+    let applied = match read(path, Layer::Defaults, false) {
+        Ok(source) => source.map_or(Ok(()), |source| keys.apply(&source.text)),
+        Err(fault) => Err(fault.message),
+    };
+    match applied {
+        Ok(()) => keys,
+        Err(why) => {
+            log(&format!("cannot use {}, ignoring: {}", path.display(), escaped(&why)));
+            Keys::default()
+        }
     }
-    if metadata.len() > LARGEST {
-        return Err(Error::other("larger than 1 MiB"));
-    }
-    // A regular file gives all of itself to one read; what is appended in this very moment is the next run's.
-    let mut bytes = vec![0; metadata.len() as usize];
-    let length = file.read(&mut bytes)?;
-    bytes.truncate(length);
-    let text = String::from_utf8(bytes).map_err(|_| Error::other("not UTF-8"))?;
-    Ok(Content::Text(text))
 }
