@@ -1,11 +1,12 @@
 //! soute runs containers as systemd units.
 //!
-//! A TOML [`definition`] is read and checked, becomes a pure [`plan`], and the plan is told to systemd (`systemd`) as one
+//! A TOML [`definition`] is read and checked, becomes a pure [`plan`], and the plan is told to systemd ([`systemd`]) as one
 //! transient unit. systemd starts the runner in it, which makes the disk (`image`), builds the namespaces (`sandbox`),
 //! plugs in the wires ([`network`]) and hands the payload over as MainPID. Nothing of soute stays.
 
 pub mod definition;
 pub mod plan;
+pub mod systemd;
 
 pub mod generator;
 

@@ -1,0 +1,93 @@
+//! Jobs on units that are there: stop, restart, reload; and what needs no job: kill, reset-failed, freeze, thaw.
+
+use zbus::OwnedObjectPath;
+
+use super::bus::Bus;
+use super::failure::Failure;
+use super::journal;
+use super::manager::Manager;
+use super::watch::Watch;
+use crate::error::{Error, Exit, Result};
+
+/// Whom a signal goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    /// The main process: the payload.
+    Main,
+    /// Every process of the container.
+    All,
+}
+
+impl Manager {
+    /// Stops a unit and waits for its end.
+    pub fn stop(&self, unit: &str) -> Result<()> {
+        self.job("StopUnit", unit)
+    }
+
+    /// Stops and starts a unit as systemd has it, or starts it.
+    pub fn restart(&self, unit: &str) -> Result<()> {
+        self.job("RestartUnit", unit)
+    }
+
+    /// Starts a unit that has a unit file, a target or a launcher.
+    pub fn start(&self, unit: &str) -> Result<()> {
+        self.job("StartUnit", unit)
+    }
+
+    /// Runs what ExecReload= says.
+    pub fn reload(&self, unit: &str) -> Result<()> {
+        self.job("ReloadUnit", unit)
+    }
+
+    fn job(&self, method: &str, unit: &str) -> Result<()> {
+        let result = self.run(async |bus| {
+            let mut watch = Watch::new(bus, unit).await?;
+            let job: OwnedObjectPath = bus.manager(method, &(unit, "replace")).await?;
+            let result = watch.job(&job, &|_| ()).await?;
+            Ok((result, watch.seen))
+        })?;
+        let (result, seen) = result;
+        let text = if seen.text.is_empty() { String::new() } else { format!(": {}", journal::printable(&seen.text)) };
+        match result.as_str() {
+            "done" | "skipped" => Ok(()),
+            "timeout" => Err(Error::new(Exit::TimedOut, format!("{unit} took too long{text}"))),
+            "canceled" => Err(Error::new(Exit::Busy, format!("another command for {unit} came in between"))),
+            "dependency" => Err(Error::failed(format!("a unit that {unit} requires did not start"))),
+            other if seen.result.is_empty() || seen.result == "success" => {
+                Err(Error::failed(format!("{unit}: {other}{text}")))
+            }
+            _ => Err(Error::failed(format!("{unit} failed: {}{text}", seen.result))),
+        }
+    }
+
+    /// Sends a signal.
+    pub fn kill(&self, unit: &str, whom: Whom, signal: i32) -> Result<()> {
+        let whom = match whom {
+            Whom::Main => "main",
+            Whom::All => "all",
+        };
+        Ok(self.run(async |bus| bus.manager("KillUnit", &(unit, whom, signal)).await)?)
+    }
+
+    /// Forgets a failure; nothing to forget is no error.
+    pub fn reset_failed(&self, unit: &str) -> Result<()> {
+        Ok(self.run(async |bus| reset_failed(bus, unit).await)?)
+    }
+
+    /// Suspends every process of a unit.
+    pub fn freeze(&self, unit: &str) -> Result<()> {
+        Ok(self.run(async |bus| bus.manager("FreezeUnit", &(unit,)).await)?)
+    }
+
+    /// Lets a frozen unit run again.
+    pub fn thaw(&self, unit: &str) -> Result<()> {
+        Ok(self.run(async |bus| bus.manager("ThawUnit", &(unit,)).await)?)
+    }
+}
+
+pub(super) async fn reset_failed(bus: &Bus, unit: &str) -> Result<(), Failure> {
+    match bus.manager("ResetFailedUnit", &(unit,)).await {
+        Err(Failure::NoSuchUnit(_)) => Ok(()),
+        other => other,
+    }
+}

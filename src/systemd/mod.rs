@@ -1,0 +1,25 @@
+//! How systemd is told: transient units, jobs and properties over D-Bus. The one place with D-Bus.
+//!
+//! The functions block, on the calling thread and on no other.
+
+mod bus;
+mod escape;
+mod failure;
+mod header;
+mod job;
+mod journal;
+mod manager;
+mod outcome;
+mod private;
+mod runtime;
+mod start;
+mod status;
+mod value;
+mod wait;
+mod watch;
+
+pub use job::Whom;
+pub use manager::Manager;
+pub use start::{Start, Started};
+pub use status::{Properties, UnitStatus};
+pub use wait::{Code, Ended};

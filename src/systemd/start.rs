@@ -1,0 +1,181 @@
+//! StartTransientUnit, until the service is ready.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use zbus::{Fd, OwnedObjectPath, Variant};
+
+use super::bus::{Bus, UNIT};
+use super::failure::Failure;
+use super::job;
+use super::manager::Manager;
+use super::outcome;
+use super::status::snapshot;
+use super::value;
+use super::wait::{Ended, until_over};
+use super::watch::Watch;
+use crate::error::{Error, Exit, Result};
+use crate::plan::Unit;
+
+/// How a start is made.
+#[derive(Default)]
+pub struct Start<'a> {
+    /// Properties of type h: StandardInputFileDescriptor and the like.
+    pub fds: Vec<(&'a str, BorrowedFd<'a>)>,
+    /// Told each new STATUS= of the service until it is ready.
+    pub progress: Option<&'a mut dyn FnMut(&str)>,
+    /// The caller waits for the end: a service that fails right after it was ready has started all the same.
+    pub ends: bool,
+}
+
+/// A start that succeeded.
+pub struct Started<'m> {
+    manager: &'m Manager,
+    unit: String,
+    watch: Watch,
+    // After the watch, whose signals come over it.
+    bus: Bus,
+    /// Another start of the same name was there first, and this one has waited for it.
+    pub joined: bool,
+}
+
+impl Started<'_> {
+    /// Waits for the end. The signals since before the start are kept, so even the exit status of a service that was
+    /// gone before this call is known; call it at once, or drop this. None: the connection was lost and the unit went
+    /// meanwhile.
+    pub fn wait(mut self) -> Result<Option<Ended>> {
+        match self.bus.block_on(until_over(&self.bus, &mut self.watch, &self.unit)) {
+            Err(Failure::Lost(_)) => self.manager.wait(&self.unit),
+            ended => Ok(ended?),
+        }
+    }
+}
+
+impl Manager {
+    /// Starts a transient unit and waits until it is ready. A second start of one name waits for the first and shares
+    /// its result; a failed unit of that name is reset first.
+    pub fn start_transient(&self, unit: &Unit, start: Start<'_>) -> Result<Started<'_>> {
+        let Start { fds, progress, ends } = start;
+        let progress = RefCell::new(progress);
+        let tell = |text: &str| progress.borrow_mut().iter_mut().for_each(|progress| progress(text));
+        let accepted = Cell::new(false);
+        let ((watch, joined), bus) = self.session(async |bus| {
+            let watch = Watch::new(bus, &unit.name).await?;
+            let mut starting = Starting { bus, unit, fds: &fds, ends, accepted: &accepted, watch, tell: &tell };
+            let joined = starting.run().await?;
+            Ok((starting.watch, joined))
+        })?;
+        Ok(Started { manager: self, unit: unit.name.clone(), watch, bus, joined })
+    }
+}
+
+/// One start, on one connection.
+struct Starting<'a> {
+    bus: &'a Bus,
+    unit: &'a Unit,
+    fds: &'a [(&'a str, BorrowedFd<'a>)],
+    ends: bool,
+    /// StartTransientUnit was answered, on this connection or on one that broke since.
+    accepted: &'a Cell<bool>,
+    watch: Watch,
+    tell: &'a dyn Fn(&str),
+}
+
+/// What was done about a unit that has the name already.
+enum Way {
+    /// It is up.
+    Joined,
+    /// It is gone, or about to be: try again.
+    Clear,
+}
+
+impl Starting<'_> {
+    /// Starts the unit, or joins another start of it, and says which.
+    async fn run(&mut self) -> Result<bool, Failure> {
+        // Something else may take the name again each time that it was cleared.
+        for round in 0..20 {
+            match self.call().await {
+                Ok(job) => {
+                    self.accepted.set(true);
+                    self.finish(&job).await?;
+                    return Ok(false);
+                }
+                Err(Failure::UnitExists(_)) => {
+                    if let Way::Joined = self.make_way(round).await? {
+                        return Ok(!self.accepted.get());
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        let message = format!("{} keeps being started and stopped", self.unit.name);
+        Err(Failure::Final(Error::new(Exit::Busy, message)))
+    }
+
+    async fn call(&self) -> Result<OwnedObjectPath, Failure> {
+        let mut properties = value::properties(self.unit);
+        properties.extend(self.fds.iter().map(|(name, fd)| (*name, Variant::from(Fd::from(*fd)))));
+        let aux: Vec<(&str, Vec<(&str, Variant<'_>)>)> = vec![];
+        self.bus.manager("StartTransientUnit", &(self.unit.name.as_str(), "fail", properties, aux)).await
+    }
+
+    async fn finish(&mut self, job: &OwnedObjectPath) -> Result<(), Failure> {
+        let result = self.watch.job(job, self.tell).await?;
+        outcome::judge(self.bus, &self.unit.name, &result, &self.watch.seen, self.ends).await
+    }
+
+    /// Deals with a unit of the same name: joins its start, waits for its stop, clears away what is left of it.
+    async fn make_way(&mut self, round: u32) -> Result<Way, Failure> {
+        let name = self.unit.name.as_str();
+        let status = snapshot(self.bus, name).await?;
+        match (status.active.as_str(), status.job.as_deref()) {
+            ("active" | "reloading" | "refreshing", None | Some("reload")) => Ok(Way::Joined),
+            (_, Some("start" | "restart" | "verify-active")) | ("activating", None) => self.join().await,
+            ("failed", None) => {
+                job::reset_failed(self.bus, name).await?;
+                Ok(Way::Clear)
+            }
+            (_, Some(_)) | ("deactivating", _) => {
+                self.watch.next().await?;
+                Ok(Way::Clear)
+            }
+            _ if status.is_gone() => Ok(Way::Clear),
+            // PID 1 collects what has ended a moment later.
+            _ if round < 5 => {
+                std::thread::sleep(Duration::from_millis(5));
+                Ok(Way::Clear)
+            }
+            _ => unpin(self.bus, name).await,
+        }
+    }
+
+    /// A start job merges into the one that is there, so this waits for the other caller's.
+    async fn join(&mut self) -> Result<Way, Failure> {
+        match self.bus.manager::<OwnedObjectPath>("StartUnit", &(self.unit.name.as_str(), "replace")).await {
+            Ok(job) => {
+                self.finish(&job).await?;
+                Ok(Way::Joined)
+            }
+            Err(Failure::NoSuchUnit(_)) => Ok(Way::Clear),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// A stopped transient unit stays loaded while any loaded unit names it, by a mere After= of an administrator's unit
+/// too, and then cannot be created anew. Its file removed, a reload forgets it: the one place where we pay for a reload.
+async fn unpin(bus: &Bus, unit: &str) -> Result<Way, Failure> {
+    let fragment = bus.get(unit, UNIT, "FragmentPath").await?;
+    let fragment = <&str>::try_from(&fragment).unwrap_or_default();
+    if !fragment.starts_with("/run/systemd/transient/") {
+        let message =
+            format!("the unit file {fragment} has the name {unit}: remove it, and run systemctl daemon-reload");
+        return Err(Failure::Final(Error::failed(message)));
+    }
+    match std::fs::remove_file(fragment) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Failure::Final(error.into())),
+        _ => bus.manager::<()>("Reload", &()).await?,
+    }
+    Ok(Way::Clear)
+}

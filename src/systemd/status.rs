@@ -1,0 +1,132 @@
+//! What systemd says of units: the list in one call, and single properties.
+
+use zbus::{OwnedObjectPath, OwnedVariant};
+
+use super::bus::{Bus, SERVICE, UNIT};
+use super::failure::Failure;
+use super::manager::Manager;
+use crate::error::Result;
+
+/// One unit, as `systemctl list-units` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitStatus {
+    /// `soute@web.service`.
+    pub name: String,
+    /// Description=.
+    pub description: String,
+    /// "loaded", "not-found", "bad-setting", …
+    pub load: String,
+    /// "active", "activating", "inactive", "failed", …
+    pub active: String,
+    /// "running", "start", "auto-restart", …
+    pub sub: String,
+    /// The type of its queued or running job, "start" or "stop".
+    pub job: Option<String>,
+}
+
+impl UnitStatus {
+    /// systemd knows nothing of it: it never ran, or was collected after its end.
+    pub(super) fn is_gone(&self) -> bool {
+        self.load == "not-found" && self.job.is_none() && self.active == "inactive"
+    }
+
+    /// It has ended, and will not start by itself.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.active.as_str(), "inactive" | "failed") && self.job.is_none()
+    }
+}
+
+type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
+fn status(row: Row) -> UnitStatus {
+    let (name, description, load, active, sub, _following, _path, job, job_type, _job_path) = row;
+    UnitStatus { name, description, load, active, sub, job: (job != 0).then_some(job_type) }
+}
+
+/// One unit at one moment, which three single properties would not be. Unlike GetUnit, it knows also what is not loaded.
+pub(super) async fn snapshot(bus: &Bus, unit: &str) -> Result<UnitStatus, Failure> {
+    let rows: Vec<Row> = bus.manager("ListUnitsByNames", &(vec![unit],)).await?;
+    rows.into_iter().next().map(status).ok_or_else(|| Failure::NoSuchUnit(format!("{unit} is no unit name")))
+}
+
+impl Manager {
+    /// All loaded units whose names match a shell pattern, in one call.
+    pub fn list(&self, pattern: &str) -> Result<Vec<UnitStatus>> {
+        let none: Vec<&str> = vec![];
+        let rows: Vec<Row> =
+            self.run(async |bus| bus.manager("ListUnitsByPatterns", &(none.clone(), vec![pattern])).await)?;
+        Ok(rows.into_iter().map(status).collect())
+    }
+
+    /// One unit, loaded or not.
+    pub fn status(&self, unit: &str) -> Result<UnitStatus> {
+        Ok(self.run(async |bus| snapshot(bus, unit).await)?)
+    }
+
+    /// Properties of a unit, by name; those that this systemd does not have are left out.
+    pub fn properties(&self, unit: &str, names: &[&str]) -> Result<Properties> {
+        let values = self.run(async |bus| {
+            let mut values = Vec::new();
+            for name in names {
+                if let Some(value) = property(bus, unit, name).await? {
+                    values.push(((*name).to_owned(), value));
+                }
+            }
+            Ok(values)
+        })?;
+        Ok(Properties { values })
+    }
+}
+
+async fn property(bus: &Bus, unit: &str, name: &str) -> Result<Option<OwnedVariant>, Failure> {
+    // What every unit has is on one interface, what services have on the other; a wrong guess costs 24 µs.
+    for interface in [UNIT, SERVICE] {
+        match bus.get(unit, interface, name).await {
+            Ok(value) => return Ok(Some(value)),
+            Err(Failure::NoSuchProperty) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(None)
+}
+
+/// The values of some properties of one unit.
+#[derive(Debug, Default)]
+pub struct Properties {
+    values: Vec<(String, OwnedVariant)>,
+}
+
+impl Properties {
+    fn get(&self, name: &str) -> Option<&OwnedVariant> {
+        self.values.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// s; empty when absent.
+    pub fn text(&self, name: &str) -> &str {
+        self.get(name).and_then(|value| value.try_into().ok()).unwrap_or_default()
+    }
+
+    /// i, u or t. Systemd's "infinity" and "not set" are u64::MAX.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        let value = self.get(name)?;
+        let signed = || i32::try_from(value).ok().and_then(|number| u64::try_from(number).ok());
+        u64::try_from(value).ok().or_else(|| u32::try_from(value).ok().map(u64::from)).or_else(signed)
+    }
+
+    /// b; false when absent.
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name).and_then(|value| value.try_into().ok()).unwrap_or_default()
+    }
+
+    /// as; empty when absent.
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        self.get(name).and_then(|value| value.try_clone().ok()?.try_into().ok()).unwrap_or_default()
+    }
+
+    /// ay, in hexadecimal digits as journalctl wants an InvocationID; empty when absent.
+    pub fn id(&self, name: &str) -> String {
+        let bytes: Vec<u8> =
+            self.get(name).and_then(|value| value.try_clone().ok()?.try_into().ok()).unwrap_or_default();
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
