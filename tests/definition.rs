@@ -193,3 +193,61 @@ fn no_text_makes_it_panic() {
     }
     assert!(faulty > 100, "only {faulty} of 200 were faulty");
 }
+
+/// Every string of the tree and every key that is the user's own, with `spoil` at its end, one after the other.
+fn spoiled(value: &toml::Value, path: &str, spoil: &str, rebuild: &dyn Fn(toml::Value), count: &mut usize) {
+    match value {
+        toml::Value::String(text) => {
+            *count += 1;
+            rebuild(format!("{text}{spoil}").into());
+        }
+        toml::Value::Array(list) => {
+            for (index, element) in list.iter().enumerate() {
+                let inside = |element: toml::Value| {
+                    let mut list = list.clone();
+                    list[index] = element;
+                    rebuild(list.into());
+                };
+                spoiled(element, path, spoil, &inside, count);
+            }
+        }
+        toml::Value::Table(table) => {
+            for (key, inner) in table {
+                let inside = |inner: toml::Value| {
+                    let mut table = table.clone();
+                    table.insert(key.clone(), inner);
+                    rebuild(table.into());
+                };
+                spoiled(inner, key, spoil, &inside, count);
+                if ["labels", "environment", "hosts", "sysctl", "systemd", "rlimits"].contains(&path) {
+                    let mut table = table.clone();
+                    let inner = table.remove(key).unwrap();
+                    table.insert(format!("{key}{spoil}"), inner);
+                    *count += 1;
+                    rebuild(table.into());
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// StartTransientUnit writes what it is given into a unit file: a line break would be a directive of its own.
+#[test]
+fn no_string_takes_a_control_character() {
+    let whole: toml::Value = toml::from_str(include_str!("definition/every-key.toml")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("web.toml");
+    let refused = |value: toml::Value| {
+        let text = toml::to_string(&value).unwrap();
+        fs::write(&path, &text).unwrap();
+        assert!(load(&path).is_err(), "{text}");
+    };
+    fs::write(&path, toml::to_string(&whole).unwrap()).unwrap();
+    load(&path).expect("the premise: unspoiled it is fine");
+    for spoil in ["\nExecStartPre=/bin/x", "\r", "\0", "\u{1b}[2J", "\u{7f}", "\u{9b}", "\u{202e}", "\u{2028}"] {
+        let mut count = 0;
+        spoiled(&whole, "", spoil, &refused, &mut count);
+        assert!(count > 80, "only {count} strings");
+    }
+}

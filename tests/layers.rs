@@ -249,3 +249,20 @@ fn containers_are_held_against_each_other() {
     assert_eq!(of("db"), [address, cycle]);
     assert_eq!(of("alone"), [""; 0]);
 }
+
+#[test]
+fn writable_binds_that_others_can_reach_are_told() {
+    use soute::definition::check::exposure::{BindFacts, exposed};
+    let mounts =
+        "[[mount]]\nsource = '/srv/a'\ntarget = '/a'\n[[mount]]\nsource = '/srv/b'\ntarget = '/b'\nread-only = true";
+    let site = Site::new(&[(WEB, &format!("image = 'x'\n{mounts}"))]);
+    let loaded = site.get();
+    let warnings = |reachable, nosuid| exposed(&loaded, |_| Some(BindFacts { reachable, nosuid }));
+    let [warning] = &warnings(true, false)[..] else { panic!("not one warning") };
+    assert_eq!(warning.message, "other users of the host can run what the container writes to /srv/a");
+    assert_eq!(warning.origin.as_ref().unwrap().line_column(), (3, 10));
+    assert!(warnings(false, false).is_empty() && warnings(true, true).is_empty());
+    fs::set_permissions(site.directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(!BindFacts::of(site.directory.path()).unwrap().reachable);
+    assert!(BindFacts::of(Path::new("/")).unwrap().reachable);
+}
