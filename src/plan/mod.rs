@@ -6,6 +6,7 @@
 
 mod build;
 mod disk;
+pub mod environment_file;
 mod facts;
 mod link;
 mod sandbox;
