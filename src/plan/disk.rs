@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::superblock::FsType;
+
 /// The first host id of a container's 65536; disk id 0 appears to the host as this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdRange {
@@ -39,8 +41,8 @@ pub enum DiskKind {
     Tree,
     /// One file that holds a file system of this type.
     Raw {
-        /// "ext4", "xfs", "btrfs", "erofs" or "squashfs".
-        fs: String,
+        /// Which.
+        fs: FsType,
     },
 }
 

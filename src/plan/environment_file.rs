@@ -87,14 +87,19 @@ mod tests {
 
     #[test]
     fn systemds_syntax() {
-        let text = "# c\n; c\nA=plain text  \n B = spaced\nC=\"two words\" \nD='$HOME \\n'\nE=\nbad line\n1F=x\nG=a\\\nb\n";
-        let expected = [("A", "plain text"), ("B", "spaced"), ("C", "two words"), ("D", "$HOME \\n"), ("E", ""), ("G", "ab")];
+        let text =
+            "# c\n; c\nA=plain text  \n B = spaced\nC=\"two words\" \nD='$HOME \\n'\nE=\nbad line\n1F=x\nG=a\\\nb\n";
+        let expected =
+            [("A", "plain text"), ("B", "spaced"), ("C", "two words"), ("D", "$HOME \\n"), ("E", ""), ("G", "ab")];
         assert_eq!(parsed(text), pairs(&expected));
     }
 
     #[test]
     fn quotes_hold_lines_and_backslashes() {
-        assert_eq!(parsed("A=\"one\ntwo\"\nB=\"q\\\"q\\x\"\nC=x\\ \n"), pairs(&[("A", "one\ntwo"), ("B", "q\"q\\x"), ("C", "x ")]));
+        assert_eq!(
+            parsed("A=\"one\ntwo\"\nB=\"q\\\"q\\x\"\nC=x\\ \n"),
+            pairs(&[("A", "one\ntwo"), ("B", "q\"q\\x"), ("C", "x ")])
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rustix::mount::MountAttrFlags;
 use super::notify::PayloadSocket;
 use super::{mounts, userns};
 use crate::error::{Context, Error, Result};
+use crate::image::superblock::FsType;
 use crate::image::{disk, loopdev, store::Store};
 use crate::layout::Layout;
 use crate::plan::{BindIds, DiskKind, DiskMode, Missing, MountFlags, MountSource, Plan};
@@ -88,7 +89,7 @@ fn owner_map(bind: &OwnedFd, plan: &Plan) -> Result<OwnedFd> {
 
 fn not_idmappable(kind: &DiskKind) -> String {
     match kind {
-        DiskKind::Raw { fs } if fs == "squashfs" => {
+        DiskKind::Raw { fs: FsType::Squashfs } => {
             "cannot show the root under the container's ids: squashfs can since Linux 6.2".to_owned()
         }
         _ => "cannot show the root under the container's ids".to_owned(),
@@ -116,7 +117,7 @@ fn root(layout: &Layout, plan: &Plan) -> Result<(OwnedFd, bool)> {
         }
         DiskKind::Raw { fs } => {
             let file = if read_only { image()?.raw()? } else { own()?.raw()? };
-            let mount = raw_root(&file, fs, read_only, plan.disk.direct_io, attributes)?;
+            let mount = raw_root(&file, *fs, read_only, plan.disk.direct_io, attributes)?;
             Ok((mount, plan.disk.ids.is_none()))
         }
     }
@@ -124,14 +125,14 @@ fn root(layout: &Layout, plan: &Plan) -> Result<(OwnedFd, bool)> {
 
 fn raw_root(
     file: &OwnedFd,
-    fs: &str,
+    fs: FsType,
     read_only: bool,
     direct_io: bool,
     mut attributes: MountAttrFlags,
 ) -> Result<OwnedFd> {
-    let never_written = matches!(fs, "erofs" | "squashfs");
-    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, read_only || never_written);
-    let device = loopdev::attach(file.as_fd(), read_only || never_written)?;
+    let read_only = read_only || fs.is_read_only();
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, read_only);
+    let device = loopdev::attach(file.as_fd(), read_only)?;
     if direct_io && !device.direct_io {
         return Err(Error::failed(
             "the file system of the store refuses direct I/O on a raw disk, and buffered writes would pass the write limit by",
@@ -139,17 +140,10 @@ fn raw_root(
     }
     let path = device.path();
     let mut options = vec![("source", path.as_str())];
-    match fs {
-        // A superblock may ask for a panic on errors.
-        "ext4" => options.push(("errors", "remount-ro")),
-        // Two copies of one image have one UUID.
-        "xfs" => options.push(("nouuid", "")),
-        _ => {}
-    }
-    if read_only || never_written {
-        options.push(("ro", ""));
-    }
-    mounts::filesystem(fs, &options, attributes).with_context(|| format!("cannot mount the raw disk as {fs}"))
+    options.extend(fs.mount_options().iter().map(|(key, value)| (*key, value.unwrap_or_default())));
+    options.extend(read_only.then_some(("ro", "")));
+    mounts::filesystem(fs.name(), &options, attributes)
+        .with_context(|| format!("cannot mount the raw disk as {}", fs.name()))
 }
 
 fn bind(source: &MountSource, target: &str, flags: MountFlags) -> Result<Option<OwnedFd>> {

@@ -37,10 +37,7 @@ fn disk(definition: &Definition, facts: &Facts) -> Disk {
         model::DiskMode::Fresh => DiskMode::Fresh,
         model::DiskMode::ReadOnly => DiskMode::ReadOnly,
     };
-    let kind = match &facts.image.fs {
-        Some(fs) => DiskKind::Raw { fs: fs.name().to_owned() },
-        None => DiskKind::Tree,
-    };
+    let kind = facts.image.fs.map_or(DiskKind::Tree, |fs| DiskKind::Raw { fs });
     let limits = &definition.limits;
     let direct_io = limits.write_bandwidth.value().is_some() || limits.write_iops.value().is_some();
     let own_ids = definition.namespaces.user == UserNamespace::Auto;
