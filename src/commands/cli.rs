@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{exec, image, logs, shell};
+use super::{exec, image, kill, list, logs, reload, restart, shell, start, status, stop, wait};
 use crate::error::Result;
 use crate::settings::Host;
 
@@ -24,6 +24,23 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Start containers and wait until they are ready.
+    Start(start::Start),
+    /// Stop containers; disks and definitions are kept.
+    Stop(stop::Stop),
+    /// Start containers again, as their definitions are now.
+    Restart(restart::Restart),
+    /// Make containers read their configuration again.
+    Reload(reload::Reload),
+    /// Send a signal to containers.
+    Kill(kill::Kill),
+    /// Wait until containers have ended.
+    Wait(wait::Wait),
+    /// List containers.
+    #[command(visible_aliases = ["ls", "ps"])]
+    List(list::List),
+    /// Show everything about a container.
+    Status(status::Status),
     /// Run a command in a running container.
     Exec(exec::Exec),
     /// Open a shell in a running container.
@@ -38,10 +55,18 @@ impl Verb {
     /// Does it.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         match self {
-            Self::Exec(exec) => exec.run(host),
-            Self::Shell(shell) => shell.run(host),
-            Self::Logs(logs) => logs.run(host),
-            Self::Image(image) => image.run(host),
+            Self::Start(verb) => verb.run(host),
+            Self::Stop(verb) => verb.run(host),
+            Self::Restart(verb) => verb.run(host),
+            Self::Reload(verb) => verb.run(host),
+            Self::Kill(verb) => verb.run(host),
+            Self::Wait(verb) => verb.run(host),
+            Self::List(verb) => verb.run(host),
+            Self::Status(verb) => verb.run(host),
+            Self::Exec(verb) => verb.run(host),
+            Self::Shell(verb) => verb.run(host),
+            Self::Image(verb) => verb.run(host),
+            Self::Logs(verb) => verb.run(host),
         }
     }
 }

@@ -1,19 +1,34 @@
 //! What users type: one file a verb, each with its arguments and what it does with them.
 
 mod attach;
+mod boot;
 mod cli;
 mod exec;
+mod facts;
 mod image;
+mod inventory;
+mod kill;
+mod launch;
+mod list;
 mod logs;
+mod reload;
+mod restart;
 mod shell;
+mod start;
+mod status;
+mod stop;
+mod wait;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::definition::search;
 use crate::definition::types::Name;
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
+use crate::image::disk;
 use crate::settings::Host;
+use crate::systemd::Manager;
 
 pub use cli::Cli;
 
@@ -49,4 +64,21 @@ pub fn each(names: &[Name], mut act: impl FnMut(&Name) -> Result<()>) -> Result<
 /// The container's unit.
 pub fn unit(name: &str) -> String {
     format!("soute@{name}.service")
+}
+
+/// Exit status 4 for a name that neither a definition, nor a disk, nor systemd knows.
+pub fn must_exist(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
+    let known = search::find(&host.layout, name)?.is_some()
+        || disk::open(&host.layout, name)?.is_some()
+        || manager.status(&unit(name))?.load != "not-found";
+    if known { Ok(()) } else { Err(Error::new(Exit::NotFound, format!("no container is called {name}"))) }
+}
+
+/// Exit status 3 for a container that is not running.
+pub fn must_run(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
+    must_exist(host, manager, name)?;
+    match manager.status(&unit(name))?.active.as_str() {
+        "active" | "reloading" | "activating" | "deactivating" => Ok(()),
+        _ => Err(Error::new(Exit::NotRunning, format!("{name} is not running"))),
+    }
 }

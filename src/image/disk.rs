@@ -110,6 +110,24 @@ impl Disk {
         open_inside(self.dir(), RAW, OFlags::RDWR | OFlags::NONBLOCK).context("cannot open the disk's file")
     }
 
+    /// What the copy says of its image, when that is in the store no more: its kind, but none of its declarations.
+    pub fn info(&self) -> Result<ImageInfo> {
+        let kind = self.kind()?.ok_or_else(|| Error::failed("there is no copy"))?;
+        let fs = match kind {
+            Kind::Tree => None,
+            Kind::Raw => Some(superblock::read(&self.raw()?.into())?.fs),
+        };
+        Ok(ImageInfo {
+            kind,
+            fs,
+            origin: format!("a copy of {}", self.record.image),
+            digest: self.record.digest.clone(),
+            created: self.record.created.clone().unwrap_or_default(),
+            size: 0,
+            declared: Declared::default(),
+        })
+    }
+
     /// How the container ended last.
     pub fn last_exit(&self) -> Result<Option<LastExit>> {
         record::read(self.dir(), LAST_EXIT)

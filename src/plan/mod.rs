@@ -14,6 +14,7 @@ mod snapshot;
 mod unit;
 
 pub use disk::{Disk, DiskKind, DiskMode, IdRange};
+pub use build::fingerprint;
 pub use facts::Facts;
 pub use link::{Link, Route};
 pub use sandbox::{
@@ -21,6 +22,8 @@ pub use sandbox::{
 };
 pub use snapshot::{MAIN_PID, PLAN};
 pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +41,10 @@ pub struct Plan {
     pub image: ImageReference,
     /// Where its definition lies; empty for a one-off container.
     pub definition: String,
+    /// A hash of the definition, by which `list` tells that it has changed since.
+    pub fingerprint: String,
+    /// Words of the user's, never interpreted.
+    pub labels: BTreeMap<String, String>,
     /// A one-off container: its disk goes with it.
     pub ephemeral: bool,
     /// What systemd is told.
@@ -57,4 +64,39 @@ pub struct ImageReference {
     pub name: String,
     /// "sha256:…"; empty where an image carries none.
     pub digest: String,
+}
+
+/// The capabilities of root in a container that does not say: Docker's less MKNOD, NET_RAW and AUDIT_WRITE.
+const USUAL_CAPABILITIES: u64 = 0x8004_05fb;
+
+impl Plan {
+    /// The addresses inside, without prefixes, in the order of the links.
+    pub fn addresses(&self) -> Vec<String> {
+        self.links.iter().flat_map(|link| &link.addresses).map(|cidr| cidr.address.to_string()).collect()
+    }
+
+    /// What the container lacks of the isolation that one has by default; a system that boots has defaults of its own.
+    pub fn weakened(&self) -> Vec<String> {
+        let (own, process) = (self.sandbox.namespaces, &self.sandbox.process);
+        let namespaces = [
+            (own.user, "user"),
+            (own.pid, "pid"),
+            (own.network, "network"),
+            (own.ipc, "ipc"),
+            (own.uts, "uts"),
+            (own.cgroup, "cgroup"),
+            (own.time, "time"),
+        ];
+        let mut list: Vec<_> =
+            namespaces.into_iter().filter(|(own, _)| !own).map(|(_, name)| format!("the host's {name} namespace")).collect();
+        if self.sandbox.init != Init::Image {
+            if process.capabilities & !USUAL_CAPABILITIES != 0 {
+                list.push("added capabilities".to_owned());
+            }
+            if !process.no_new_privileges {
+                list.push("new privileges allowed".to_owned());
+            }
+        }
+        list
+    }
 }

@@ -13,6 +13,8 @@ use crate::definition::Definition;
 use crate::definition::model::{self, LogOutput, Namespace, NetworkNamespace, UserNamespace};
 use crate::error::{Error, Exit, Result};
 
+use sha2::{Digest, Sha256};
+
 impl Plan {
     /// What the definition means on this host.
     pub fn build(definition: &Definition, facts: &Facts) -> Result<Self> {
@@ -22,6 +24,8 @@ impl Plan {
             name: facts.name.clone(),
             image: ImageReference { name: definition.image.to_string(), digest: facts.image.digest.clone() },
             definition: facts.definition.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+            fingerprint: fingerprint(definition, &facts.image_environment),
+            labels: definition.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
             ephemeral: false,
             unit: service::unit(definition, facts, &sandbox),
             disk: disk(definition, facts),
@@ -29,6 +33,13 @@ impl Plan {
             sandbox,
         })
     }
+}
+
+/// Of everything that a container is made from, but for files that the definition only names.
+pub fn fingerprint(definition: &Definition, image_environment: &[(String, String)]) -> String {
+    // Only a map with keys that are not strings cannot be written, and there is none.
+    let text = serde_json::to_string(&(definition, image_environment)).unwrap_or_default();
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn disk(definition: &Definition, facts: &Facts) -> Disk {

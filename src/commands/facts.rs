@@ -1,0 +1,94 @@
+//! Gathers what planning needs to know of the host.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::definition::load::Loaded;
+use crate::definition::types::Text;
+use crate::error::{Context, Error, Exit, Result};
+use crate::image::disk::{self, Disk};
+use crate::image::store::{ImageInfo, Store};
+use crate::plan::{Facts, environment_file};
+use crate::settings::Host;
+
+/// The facts for a definition whose image is this one and whose ids have been recorded.
+pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, disk: &Disk) -> Result<Facts> {
+    let definition = loaded.files.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *loaded.name.as_str()));
+    let pair = |(name, value): (&_, &Text)| {
+        let name: &crate::definition::types::EnvironmentName = name;
+        (name.as_str().to_owned(), value.to_string())
+    };
+    Ok(Facts {
+        name: loaded.name.to_string(),
+        definition: definition.cloned(),
+        layout: host.layout.clone(),
+        runner: runner()?,
+        image,
+        ids: disk.record.ids,
+        machine_id: machine_id(host)?,
+        memory: memory()?,
+        tasks: number(Path::new("/proc/sys/kernel/pid_max"))?,
+        timezone: local_timezone(),
+        image_environment: loaded.image_environment.iter().map(pair).collect(),
+        file_environment: environment_files(loaded)?,
+    })
+}
+
+/// The image that a container's disk is, or will be, a copy of.
+pub fn image(host: &Host, name: &str, disk: Option<&Disk>) -> Result<ImageInfo> {
+    match (Store::new(&host.layout)?.open(name), disk) {
+        (Err(error), Some(disk)) if error.exit() == Exit::NotFound && disk.kind()?.is_some() => {
+            disk::info(disk).with_context(|| format!("image {name} is gone, and its copy cannot stand in for it"))
+        }
+        (image, _) => Ok(image?.info),
+    }
+}
+
+/// soute-runner lies where `make install` or cargo puts it beside this program.
+fn runner() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find the path of soute")?;
+    let directory = own.parent().unwrap_or(Path::new("/"));
+    let installed = directory.join("../libexec/soute/soute-runner");
+    let candidates = [installed, directory.join("soute-runner")];
+    let found = candidates.iter().find_map(|path| path.canonicalize().ok());
+    found.ok_or_else(|| Error::failed(format!("cannot find soute-runner beside {}: is soute installed?", own.display())))
+}
+
+fn machine_id(host: &Host) -> Result<String> {
+    let of_root = host.layout.root().join("etc/machine-id");
+    let read = |path: &Path| fs::read_to_string(path).map(|text| text.trim().to_owned());
+    let id = read(&of_root).or_else(|_| read(Path::new("/etc/machine-id"))).context("cannot read /etc/machine-id")?;
+    if id.len() == 32 { Ok(id) } else { Err(Error::failed("/etc/machine-id is not set up, see machine-id(5)")) }
+}
+
+fn memory() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib: Option<u64> = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok());
+    kib.map(|kib| kib << 10).ok_or_else(|| Error::failed("/proc/meminfo has no MemTotal"))
+}
+
+fn number(path: &Path) -> Result<u64> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    text.trim().parse().map_err(Error::failed).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn local_timezone() -> Option<String> {
+    let target = fs::read_link("/etc/localtime").ok()?;
+    target.to_str()?.split_once("zoneinfo/").map(|(_, zone)| zone.to_owned())
+}
+
+fn environment_files(loaded: &Loaded) -> Result<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    for file in loaded.definition.environment_files.iter() {
+        let path = file.path.as_path();
+        match fs::read_to_string(path) {
+            Ok(text) => all.extend(environment_file::parse(&text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.optional => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read environment file {}", path.display()));
+            }
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,205 @@
+//! Everything that `list` knows: systemd's units in one call, the snapshots, the definitions, the disks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::boot::Boot;
+use super::launch;
+use crate::definition::types::Name;
+use crate::definition::{Loaded, load, search};
+use crate::error::Result;
+use crate::image::disk;
+use crate::instances::{self, Instance};
+use crate::plan::Plan;
+use crate::settings::Host;
+use crate::systemd::{Manager, UnitStatus};
+
+/// All containers of a host, sorted by name.
+#[derive(Debug)]
+pub struct Inventory {
+    /// What there is.
+    pub entries: Vec<Entry>,
+}
+
+/// One container.
+#[derive(Debug, Default)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// The image that it runs, or would.
+    pub image: String,
+    /// "running", "starting", "stopping", "restarting", "failed" or "stopped".
+    pub state: &'static str,
+    /// The line of the instances file.
+    pub instance: Option<Instance>,
+    /// Who starts it at boot.
+    pub boot: Boot,
+    /// Bytes that its cgroup has.
+    pub memory: Option<u64>,
+    /// Without prefixes.
+    pub addresses: Vec<String>,
+    /// What runs is not what the definition says now.
+    pub changed: bool,
+    /// What it lacks of the isolation that containers have by default.
+    pub weakened: Vec<String>,
+    /// There is a disk and no definition.
+    pub orphan: bool,
+    /// Of its definition.
+    pub labels: BTreeMap<String, String>,
+    /// How it ended, if it does not run.
+    pub last_exit: Option<String>,
+}
+
+impl Entry {
+    /// It has processes.
+    pub fn is_up(&self) -> bool {
+        !matches!(self.state, "stopped" | "failed")
+    }
+
+    /// For how long it has been running.
+    pub fn running_time(&self) -> Option<Duration> {
+        let started = humantime::parse_rfc3339(&self.instance.as_ref()?.started).ok()?;
+        SystemTime::now().duration_since(started).ok()
+    }
+}
+
+impl Inventory {
+    /// Those that run, and with `all` every one that there is.
+    pub fn take(host: &Host, manager: &Manager, all: bool) -> Result<Self> {
+        let units = units(manager)?;
+        let noted = instances::read(&host.layout);
+        let defined: BTreeSet<String> =
+            search::all(&host.layout)?.found.into_iter().map(|found| found.name.to_string()).collect();
+        let mut names: BTreeSet<String> = units.keys().cloned().collect();
+        if all {
+            names.extend(defined.iter().cloned());
+            names.extend(disk::names(&host.layout)?);
+        }
+        let systemd = manager.version()?;
+        let take = |name: &String| {
+            let mut entry = Entry { name: name.clone(), state: "stopped", ..Entry::default() };
+            entry.orphan = !defined.contains(name);
+            entry.boot = Boot::of(host, name);
+            match units.get(name) {
+                Some(unit) => entry.running(host, manager, unit, &noted)?,
+                None => entry.stopped(host),
+            }
+            if !entry.orphan {
+                entry.defined(host, systemd);
+            }
+            Ok(entry)
+        };
+        Ok(Self { entries: names.iter().map(take).collect::<Result<_>>()? })
+    }
+
+    /// Makes the instances file say what systemd says.
+    pub fn write_instances(&self, host: &Host) -> Result<()> {
+        let up: Vec<_> = self.entries.iter().filter_map(|entry| entry.instance.clone()).collect();
+        instances::update(&host.layout, |list| *list = up)
+    }
+}
+
+/// The units of containers, by the containers' names.
+fn units(manager: &Manager) -> Result<BTreeMap<String, UnitStatus>> {
+    let name = |unit: &UnitStatus| Some(unit.name.strip_prefix("soute@")?.strip_suffix(".service")?.to_owned());
+    let units = manager.list("soute@*.service")?.into_iter();
+    // A unit that another one merely names is listed as not found.
+    let loaded = units.filter(|unit| unit.load != "not-found");
+    Ok(loaded.filter_map(|unit| Some((name(&unit)?, unit))).collect())
+}
+
+impl Entry {
+    fn running(&mut self, host: &Host, manager: &Manager, unit: &UnitStatus, noted: &[Instance]) -> Result<()> {
+        self.state = state(unit);
+        if let Ok(plan) = Plan::read(&host.layout.state(&self.name)) {
+            self.orphan &= plan.definition.starts_with('/');
+            self.image = plan.image.name.clone();
+            self.addresses = plan.addresses();
+            self.weakened = plan.weakened();
+            self.labels = plan.labels;
+        }
+        if !self.is_up() {
+            self.last_exit = last_exit(host, &self.name);
+            return Ok(());
+        }
+        self.memory = memory(&unit.name);
+        let noted = noted.iter().find(|instance| instance.name == self.name && belongs(instance.pid, &unit.name));
+        self.instance = match noted {
+            Some(instance) => Some(instance.clone()),
+            None => self.ask(manager, &unit.name)?,
+        };
+        Ok(())
+    }
+
+    /// The instances file is lost or wrong: systemd knows.
+    fn ask(&self, manager: &Manager, unit: &str) -> Result<Option<Instance>> {
+        let properties = manager.properties(unit, &["MainPID", "ActiveEnterTimestamp"])?;
+        let pid = properties.number("MainPID").and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0);
+        let since = properties.number("ActiveEnterTimestamp").filter(|since| *since > 0);
+        let (Some(pid), Some(since)) = (pid, since) else { return Ok(None) };
+        let started = SystemTime::UNIX_EPOCH + Duration::from_micros(since);
+        let started = humantime::format_rfc3339_seconds(started).to_string();
+        let (name, image, addresses) = (self.name.clone(), self.image.clone(), self.addresses.clone());
+        Ok(Some(Instance { name, image, started, pid, addresses }))
+    }
+
+    fn stopped(&mut self, host: &Host) {
+        if let Ok(Some(disk)) = disk::open(&host.layout, &self.name) {
+            self.image = disk.record.image;
+        }
+        self.last_exit = last_exit(host, &self.name);
+    }
+
+    fn defined(&mut self, host: &Host, systemd: u32) {
+        let Some(loaded) = load_quietly(host, &self.name, systemd) else {
+            self.changed = self.is_up();
+            return;
+        };
+        let running = Plan::read(&host.layout.state(&self.name)).ok();
+        self.changed = self.is_up() && running.is_some_and(|plan| plan.fingerprint != launch::fingerprint(&loaded));
+        if !self.is_up() {
+            self.image = loaded.definition.image.to_string();
+            let label = |(key, value): (&_, &_)| (ToString::to_string(key), ToString::to_string(value));
+            self.labels = loaded.definition.labels.iter().map(|(key, value)| label((key, value))).collect();
+        }
+    }
+}
+
+/// A definition with faults is shown by `check`; here it is only one that has changed.
+fn load_quietly(host: &Host, name: &str, systemd: u32) -> Option<Loaded> {
+    let name: Name = name.parse().ok()?;
+    let facts = load::Host { systemd: Some(systemd) };
+    load::load(&host.layout, &name, |image| launch::declared(host, image), toml::Table::new(), facts).ok()
+}
+
+fn state(unit: &UnitStatus) -> &'static str {
+    match (unit.active.as_str(), unit.sub.as_str()) {
+        (_, "auto-restart" | "auto-restart-queued") => "restarting",
+        ("active" | "reloading" | "refreshing", _) => "running",
+        ("activating", _) => "starting",
+        ("deactivating", _) => "stopping",
+        ("failed", _) => "failed",
+        _ => "stopped",
+    }
+}
+
+fn memory(unit: &str) -> Option<u64> {
+    let path = Path::new("/sys/fs/cgroup/soute.slice").join(unit).join("memory.current");
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn belongs(pid: i32, unit: &str) -> bool {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    groups.lines().any(|line| line.starts_with("0::") && line.split('/').any(|part| part == unit))
+}
+
+/// "exited 1", "killed KILL": as the clean-up has noted it.
+pub fn last_exit(host: &Host, name: &str) -> Option<String> {
+    let exit = disk::read_exit(&host.layout, name).ok()??;
+    Some(match exit.code.as_str() {
+        "" => exit.result,
+        code => format!("{code} {}", exit.status),
+    })
+}

@@ -1,0 +1,225 @@
+//! From a name to a running container: the definition is read and checked, what it requires is started, the plan is made
+//! and told to systemd.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use super::facts;
+use crate::definition::check::across;
+use crate::definition::load::{self, Failure, Loaded};
+use crate::definition::model::UserNamespace;
+use crate::definition::types::{Dependency, MountSource, Name};
+use crate::definition::{Declared, Fault, Faults, Outline};
+use crate::error::{Context, Error, Exit, Result};
+use crate::image::disk::{self, Disk, DiskRecord};
+use crate::image::lock::Lock;
+use crate::image::store::Store;
+use crate::image::{ids, volume};
+use crate::network::{self, Netlink};
+use crate::output::diagnostics;
+use crate::plan::{self, Plan};
+use crate::settings::Host;
+use crate::systemd::{Manager, Start};
+
+/// How long the launcher waits at boot for a bridge that somebody else makes.
+const BRIDGE_WAIT: Duration = Duration::from_secs(30);
+
+/// Starts containers, each after those that it requires.
+pub struct Launch<'a> {
+    host: &'a Host,
+    manager: &'a Manager,
+    systemd: u32,
+    done: RefCell<BTreeSet<Name>>,
+}
+
+impl<'a> Launch<'a> {
+    /// On this host, through this manager.
+    pub fn new(host: &'a Host, manager: &'a Manager) -> Result<Self> {
+        Ok(Self { host, manager, systemd: manager.version()?, done: RefCell::default() })
+    }
+
+    /// Starts a container and waits until it is ready; one that runs is left as it is.
+    pub fn start(&self, name: &Name) -> Result<()> {
+        if !self.done.borrow_mut().insert(name.clone()) || self.is_up(name)? {
+            return Ok(());
+        }
+        self.start_stopped(name).with_context(|| format!("cannot start {name}"))
+    }
+
+    fn start_stopped(&self, name: &Name) -> Result<()> {
+        let loaded = self.load(name)?;
+        self.check_neighbours(name)?;
+        for dependency in containers(&loaded.definition.requires) {
+            self.start(dependency)?;
+        }
+        for dependency in containers(&loaded.definition.wants) {
+            if let Err(error) = self.start(dependency) {
+                eprintln!("soute: {error}, ignoring: {name} only wants it");
+            }
+        }
+        let plan = self.plan(&loaded)?;
+        self.run(&plan)
+    }
+
+    /// The definition as it is now; its faults are shown where they are.
+    pub fn load(&self, name: &Name) -> Result<Loaded> {
+        let host = load::Host { systemd: Some(self.systemd) };
+        let loaded = load::load(&self.host.layout, name, |image| declared(self.host, image), toml::Table::new(), host);
+        loaded.map_err(|failure| match failure {
+            Failure::Error(error) => error,
+            Failure::Faults(faults) => refuse(&faults.0),
+        })
+    }
+
+    /// Makes the plan, and what must be recorded before it can be: the ids, the volumes.
+    pub fn plan(&self, loaded: &Loaded) -> Result<Plan> {
+        let (host, name) = (self.host, loaded.name.as_str());
+        let existing = disk::open(&host.layout, name)?;
+        let mut definition = loaded.definition.clone();
+        if let Some(image) = kept_image(existing.as_ref(), definition.image.as_str())? {
+            eprintln!(
+                "soute: {name} keeps its disk, a copy of image {image}; `soute remove --keep-definition {name}` lets it \
+                 start on image {}",
+                definition.image
+            );
+            definition.image = image;
+        }
+        let image = facts::image(host, definition.image.as_str(), existing.as_ref())?;
+        let disk = self.record(name, &definition, existing)?;
+        for mount in &definition.mount {
+            if let Some(MountSource::Volume(volume)) = &mount.source {
+                volume::open(&host.layout, volume)?;
+            }
+        }
+        let mut plan = Plan::build(&definition, &facts::facts(host, loaded, image, &disk)?)?;
+        plan.fingerprint = fingerprint(loaded);
+        Ok(plan)
+    }
+
+    fn record(&self, name: &str, definition: &crate::definition::Definition, existing: Option<Disk>) -> Result<Disk> {
+        let layout = &self.host.layout;
+        let own_ids = definition.namespaces.user == UserNamespace::Auto;
+        if let Some(disk) = existing.filter(|disk| disk.record.ids.is_some() || !own_ids) {
+            return Ok(disk);
+        }
+        let record = DiskRecord { image: definition.image.to_string(), ..DiskRecord::default() };
+        match own_ids {
+            true => ids::assign(layout, self.host.pool, name, record, true),
+            false => disk::create_record(layout, name, &record, true),
+        }
+    }
+
+    /// Tells systemd, and waits for the container to be ready.
+    pub fn run(&self, plan: &Plan) -> Result<()> {
+        wait_for_bridges(plan)?;
+        self.snapshot(plan)?;
+        let mut shown = Progress::default();
+        let mut show = |text: &str| shown.show(text);
+        let progress = Some(&mut show as &mut dyn FnMut(&str));
+        let started = self.manager.start_transient(&plan.unit, Start { progress, ..Start::default() });
+        shown.clear();
+        started.map(drop)
+    }
+
+    /// The lock is not held across the start: of two that write the same snapshot, one wins the unit and both are right.
+    pub fn snapshot(&self, plan: &Plan) -> Result<()> {
+        let _lock = Lock::name(&self.host.layout, &plan.name)?;
+        plan.write(&self.host.layout.state(&plan.name))
+    }
+
+    fn is_up(&self, name: &Name) -> Result<bool> {
+        let status = self.manager.status(&super::unit(name))?;
+        Ok(matches!(status.active.as_str(), "active" | "reloading") && status.job.as_deref() != Some("stop"))
+    }
+
+    /// Faults between containers that concern this one: an address taken twice, an unknown or circular requirement.
+    fn check_neighbours(&self, name: &Name) -> Result<()> {
+        let conflicts = across::across(&Outline::all(&self.host.layout)?);
+        let own = conflicts.into_iter().filter(|conflict| conflict.names.contains(name));
+        let faults: Vec<_> = own.map(|conflict| conflict.fault).collect();
+        if Faults(faults.clone()).fatal() { Err(refuse(&faults)) } else { Ok(()) }
+    }
+}
+
+/// The hash of a definition as it is, whatever disk it finds.
+pub fn fingerprint(loaded: &Loaded) -> String {
+    let environment = loaded.image_environment.iter();
+    let environment: Vec<_> = environment.map(|(name, value)| (name.as_str().to_owned(), value.to_string())).collect();
+    plan::fingerprint(&loaded.definition, &environment)
+}
+
+fn containers(list: &[Dependency]) -> impl Iterator<Item = &Name> {
+    list.iter().filter_map(|dependency| match dependency {
+        Dependency::Container(name) => Some(name),
+        Dependency::Unit(_) => None,
+    })
+}
+
+/// What an image declares, as the lowest layer of a definition.
+pub fn declared(host: &Host, image: &Name) -> Option<Declared> {
+    let info = Store::new(&host.layout).ok()?.open(image).ok()?.info;
+    let declared = info.declared;
+    Some(Declared {
+        image: image.to_string(),
+        entrypoint: declared.entrypoint,
+        command: declared.command,
+        environment: declared.environment.into_iter().collect(),
+        user: declared.user,
+        working_directory: declared.working_directory,
+        stop_signal: declared.stop_signal,
+    })
+}
+
+/// Shows faults where they are written; what comes back sums them up.
+pub fn refuse(faults: &[Fault]) -> Error {
+    eprint!("{}", diagnostics::render(faults, std::io::stderr().is_terminal()));
+    let errors = Faults(faults.to_vec()).errors().count();
+    let plural = if errors == 1 { "" } else { "s" };
+    Error::new(Exit::Invalid, format!("its definition has {errors} fault{plural}"))
+}
+
+/// The image of a disk that is kept, where the definition has gone on to another one.
+fn kept_image(disk: Option<&Disk>, wanted: &str) -> Result<Option<Name>> {
+    let Some(disk) = disk else { return Ok(None) };
+    let changed = disk.record.image != wanted && disk.kind()?.is_some();
+    Ok(changed.then(|| disk.record.image.parse().ok()).flatten())
+}
+
+/// By hand a missing bridge is an error at once; at boot whoever makes it may be slower than we are.
+fn wait_for_bridges(plan: &Plan) -> Result<()> {
+    if plan.links.is_empty() {
+        return Ok(());
+    }
+    let launcher = std::env::var_os("SOUTE_LAUNCHER").is_some();
+    let mut netlink = Netlink::open()?;
+    for link in &plan.links {
+        match launcher {
+            true => network::wait_for_bridge(&link.bridge, BRIDGE_WAIT)?,
+            false => netlink.bridge(&link.bridge)?,
+        };
+    }
+    Ok(())
+}
+
+/// STATUS= of a start that takes long, on a terminal, in one line.
+#[derive(Default)]
+struct Progress {
+    shown: bool,
+}
+
+impl Progress {
+    fn show(&mut self, text: &str) {
+        if std::io::stderr().is_terminal() && !text.is_empty() {
+            eprint!("\r\x1b[K{}", crate::definition::types::escaped(text));
+            self.shown = true;
+        }
+    }
+
+    fn clear(&self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

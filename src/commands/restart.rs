@@ -1,0 +1,67 @@
+//! `soute restart`
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::launch::Launch;
+use super::{each, stop, unit};
+use crate::definition::Outline;
+use crate::definition::types::{Dependency, Name};
+use crate::error::{Context, Result};
+use crate::settings::Host;
+use crate::systemd::Manager;
+
+/// Stops containers and starts them as their definitions are now, and with them those that were stopped for it.
+#[derive(Debug, Args)]
+pub struct Restart {
+    /// The containers; one that does not run is started.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<Name>,
+}
+
+impl Restart {
+    /// `systemctl restart` would start what the snapshot says.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let manager = Manager::connect()?;
+        let launch = Launch::new(host, &manager)?;
+        each(&self.names, |name| {
+            super::must_exist(host, &manager, name)?;
+            // A definition with faults must not cost the running container.
+            launch.load(name).with_context(|| format!("cannot restart {name}"))?;
+            let stopped_with_it = running_dependents(host, &manager, name)?;
+            stop::stop(&manager, name).with_context(|| format!("cannot stop {name}"))?;
+            launch.start(name)?;
+            stopped_with_it.iter().try_for_each(|dependent| launch.start(dependent))
+        })
+    }
+}
+
+/// Running containers that require this one, directly or through others: systemd stops them with it.
+fn running_dependents(host: &Host, manager: &Manager, name: &Name) -> Result<Vec<Name>> {
+    let outlines = Outline::all(&host.layout)?;
+    let mut found = BTreeSet::from([name.clone()]);
+    let requires = |outline: &Outline, found: &BTreeSet<Name>| {
+        outline.requires.iter().any(|(dependency, _)| match dependency {
+            Dependency::Container(required) => found.contains(required),
+            Dependency::Unit(_) => false,
+        })
+    };
+    loop {
+        let more: Vec<_> =
+            outlines.iter().filter(|outline| !found.contains(&outline.name) && requires(outline, &found)).collect();
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more.into_iter().map(|outline| outline.name.clone()));
+    }
+    found.remove(name);
+    let mut running = Vec::new();
+    for dependent in found {
+        if manager.status(&unit(&dependent))?.active == "active" {
+            running.push(dependent);
+        }
+    }
+    Ok(running)
+}

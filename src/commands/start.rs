@@ -1,0 +1,29 @@
+//! `soute start`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::each;
+use super::launch::Launch;
+use crate::definition::types::Name;
+use crate::error::Result;
+use crate::settings::Host;
+use crate::systemd::Manager;
+
+/// Starts containers and waits until they are ready.
+#[derive(Debug, Args)]
+pub struct Start {
+    /// The containers.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<Name>,
+}
+
+impl Start {
+    /// Each after those that it requires.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let manager = Manager::connect()?;
+        let launch = Launch::new(host, &manager)?;
+        each(&self.names, |name| launch.start(name))
+    }
+}

@@ -1,0 +1,41 @@
+//! `soute stop`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{each, unit};
+use crate::definition::types::Name;
+use crate::error::{Context, Result};
+use crate::settings::Host;
+use crate::systemd::Manager;
+
+/// Stops containers; disks and definitions are kept.
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// The containers.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<Name>,
+}
+
+impl Stop {
+    /// A container that does not run is stopped already.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let manager = Manager::connect()?;
+        each(&self.names, |name| {
+            super::must_exist(host, &manager, name)?;
+            stop(&manager, name).with_context(|| format!("cannot stop {name}"))
+        })
+    }
+}
+
+/// Stops one and waits for its end; what failed is reset, so that its name is free.
+pub fn stop(manager: &Manager, name: &str) -> Result<()> {
+    let unit = unit(name);
+    let status = manager.status(&unit)?;
+    match status.active.as_str() {
+        "inactive" if status.job.is_none() => Ok(()),
+        "failed" if status.job.is_none() => manager.reset_failed(&unit),
+        _ => manager.stop(&unit),
+    }
+}
