@@ -8,11 +8,14 @@ pub mod definition;
 pub mod plan;
 pub mod systemd;
 
+pub mod systemd;
+
 pub mod generator;
 
 pub mod image;
-pub mod sandbox;
 pub mod network;
+pub mod sandbox;
+
 pub mod logs;
 pub mod terminal;
 

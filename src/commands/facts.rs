@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use crate::definition::load::Loaded;
 use crate::definition::types::Text;
 use crate::error::{Context, Error, Exit, Result};
-use crate::image::disk::{self, Disk};
+use crate::image::disk::Disk;
 use crate::image::store::{ImageInfo, Store};
 use crate::plan::{Facts, environment_file};
 use crate::settings::Host;
 
 /// The facts for a definition whose image is this one and whose ids have been recorded.
 pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, disk: &Disk) -> Result<Facts> {
-    let definition = loaded.files.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *loaded.name.as_str()));
+    let definition =
+        loaded.files.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *loaded.name.as_str()));
     let pair = |(name, value): (&_, &Text)| {
         let name: &crate::definition::types::EnvironmentName = name;
         (name.as_str().to_owned(), value.to_string())
@@ -38,7 +39,7 @@ pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, disk: &Disk) -> Res
 pub fn image(host: &Host, name: &str, disk: Option<&Disk>) -> Result<ImageInfo> {
     match (Store::new(&host.layout)?.open(name), disk) {
         (Err(error), Some(disk)) if error.exit() == Exit::NotFound && disk.kind()?.is_some() => {
-            disk::info(disk).with_context(|| format!("image {name} is gone, and its copy cannot stand in for it"))
+            disk.info().with_context(|| format!("image {name} is gone, and its copy cannot stand in for it"))
         }
         (image, _) => Ok(image?.info),
     }
@@ -51,7 +52,8 @@ fn runner() -> Result<PathBuf> {
     let installed = directory.join("../libexec/soute/soute-runner");
     let candidates = [installed, directory.join("soute-runner")];
     let found = candidates.iter().find_map(|path| path.canonicalize().ok());
-    found.ok_or_else(|| Error::failed(format!("cannot find soute-runner beside {}: is soute installed?", own.display())))
+    found
+        .ok_or_else(|| Error::failed(format!("cannot find soute-runner beside {}: is soute installed?", own.display())))
 }
 
 fn machine_id(host: &Host) -> Result<String> {

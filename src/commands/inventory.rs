@@ -70,28 +70,20 @@ impl Inventory {
     pub fn take(host: &Host, manager: &Manager, all: bool) -> Result<Self> {
         let units = units(manager)?;
         let noted = instances::read(&host.layout);
-        let defined: BTreeSet<String> =
-            search::all(&host.layout)?.found.into_iter().map(|found| found.name.to_string()).collect();
         let mut names: BTreeSet<String> = units.keys().cloned().collect();
         if all {
-            names.extend(defined.iter().cloned());
+            names.extend(search::all(&host.layout)?.found.into_iter().map(|found| found.name.to_string()));
             names.extend(disk::names(&host.layout)?);
         }
-        let systemd = manager.version()?;
-        let take = |name: &String| {
-            let mut entry = Entry { name: name.clone(), state: "stopped", ..Entry::default() };
-            entry.orphan = !defined.contains(name);
-            entry.boot = Boot::of(host, name);
-            match units.get(name) {
-                Some(unit) => entry.running(host, manager, unit, &noted)?,
-                None => entry.stopped(host),
-            }
-            if !entry.orphan {
-                entry.defined(host, systemd);
-            }
-            Ok(entry)
-        };
+        let take = |name: &String| Entry::take(host, manager, name, units.get(name), &noted);
         Ok(Self { entries: names.iter().map(take).collect::<Result<_>>()? })
+    }
+
+    /// One container alone.
+    pub fn of(host: &Host, manager: &Manager, name: &Name) -> Result<Self> {
+        let units = units(manager)?;
+        let entry = Entry::take(host, manager, name, units.get(name.as_str()), &instances::read(&host.layout))?;
+        Ok(Self { entries: vec![entry] })
     }
 
     /// Makes the instances file say what systemd says.
@@ -111,10 +103,25 @@ fn units(manager: &Manager) -> Result<BTreeMap<String, UnitStatus>> {
 }
 
 impl Entry {
+    fn take(host: &Host, manager: &Manager, name: &str, unit: Option<&UnitStatus>, noted: &[Instance]) -> Result<Self> {
+        let mut entry = Self { name: name.to_owned(), state: "stopped", ..Self::default() };
+        let parsed: Option<Name> = name.parse().ok();
+        let found = parsed.as_ref().and_then(|name| search::find(&host.layout, name).ok().flatten());
+        entry.orphan = found.is_none();
+        entry.boot = Boot::of(host, name);
+        match unit {
+            Some(unit) => entry.running(host, manager, unit, noted)?,
+            None => entry.stopped(host),
+        }
+        if found.is_some() {
+            entry.defined(host);
+        }
+        Ok(entry)
+    }
+
     fn running(&mut self, host: &Host, manager: &Manager, unit: &UnitStatus, noted: &[Instance]) -> Result<()> {
         self.state = state(unit);
         if let Ok(plan) = Plan::read(&host.layout.state(&self.name)) {
-            self.orphan &= plan.definition.starts_with('/');
             self.image = plan.image.name.clone();
             self.addresses = plan.addresses();
             self.weakened = plan.weakened();
@@ -152,8 +159,8 @@ impl Entry {
         self.last_exit = last_exit(host, &self.name);
     }
 
-    fn defined(&mut self, host: &Host, systemd: u32) {
-        let Some(loaded) = load_quietly(host, &self.name, systemd) else {
+    fn defined(&mut self, host: &Host) {
+        let Some(loaded) = load_quietly(host, &self.name) else {
             self.changed = self.is_up();
             return;
         };
@@ -168,10 +175,10 @@ impl Entry {
 }
 
 /// A definition with faults is shown by `check`; here it is only one that has changed.
-fn load_quietly(host: &Host, name: &str, systemd: u32) -> Option<Loaded> {
+fn load_quietly(host: &Host, name: &str) -> Option<Loaded> {
     let name: Name = name.parse().ok()?;
-    let facts = load::Host { systemd: Some(systemd) };
-    load::load(&host.layout, &name, |image| launch::declared(host, image), toml::Table::new(), facts).ok()
+    let declared = |image: &Name| launch::declared(host, image);
+    load::load(&host.layout, &name, declared, toml::Table::new(), load::Host::default()).ok()
 }
 
 fn state(unit: &UnitStatus) -> &'static str {

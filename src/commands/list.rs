@@ -139,7 +139,14 @@ mod tests {
 
     #[test]
     fn running_times_have_two_units() {
-        let shown = [(0, "0s"), (59, "59s"), (61, "1min 1s"), (7500, "2h 5min"), (90_000, "1 day 1h"), (900_000, "10 days 10h")];
+        let shown = [
+            (0, "0s"),
+            (59, "59s"),
+            (61, "1min 1s"),
+            (7500, "2h 5min"),
+            (90_000, "1 day 1h"),
+            (900_000, "10 days 10h"),
+        ];
         for (seconds, text) in shown {
             assert_eq!(ago(Duration::from_secs(seconds)), text);
         }

@@ -1,9 +1,14 @@
 //! What others have to know of a container, read from the merged tree without decoding it: order and boot, addresses.
 //! Values that are not understood are left out; decoding reports them.
 
+use super::decode;
+use super::merge::{self, Parsed};
+use super::search::{self, Found};
 use super::source::Origin;
-use super::tree::{Node, Value};
+use super::tree::{Node, Table, Value};
 use super::types::{Address, Cidr, Dependency, Name, Scalar};
+use crate::error::Result;
+use crate::layout::Layout;
 
 /// A container as its neighbours and the boot see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,9 +56,28 @@ impl Outline {
         outline
     }
 
+<<<<<<< HEAD
     /// Of a container that could not be read.
     pub fn unread(name: Name) -> Self {
         Self { name, autostart: false, requires: vec![], wants: vec![], after: vec![], claims: vec![] }
+=======
+    /// Of one container's files; none for what cannot be read, whose own start tells why.
+    pub fn read(layout: &Layout, found: &Found) -> Option<Self> {
+        Self::read_over(merge::read_defaults(layout).ok()?.as_ref(), layout, found)
+    }
+
+    /// Of every container that can be read.
+    pub fn all(layout: &Layout) -> Result<Vec<Self>> {
+        let defaults = merge::read_defaults(layout).unwrap_or_default();
+        let listing = search::all(layout)?;
+        Ok(listing.found.iter().filter_map(|found| Self::read_over(defaults.as_ref(), layout, found)).collect())
+    }
+
+    fn read_over(defaults: Option<&Table>, layout: &Layout, found: &Found) -> Option<Self> {
+        let parsed = Parsed::read_over(defaults, layout, found).ok()?;
+        let main = parsed.main.clone();
+        Some(Self::new(found.name.clone(), &decode::root(parsed.merge(None).ok()?.tree, &main)))
+>>>>>>> 3a57179 (Commands: status; the log in each of its places; last words of a sandbox that failed)
     }
 
     fn claim(&mut self, link: &Node) {

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::access::{list, open_dir, open_inside};
 use super::copy::{self, CopyMethod, Options, Progress};
 use super::staging::{self, Staging, open_private, secure, trash};
-use super::store::{Image, Kind, RAW, ROOT, Store};
+use super::store::{Declared, Image, ImageInfo, Kind, RAW, ROOT, Store};
 use super::superblock::FsType;
-use super::{btrfs, delete, file_name, record};
+use super::{btrfs, delete, file_name, record, superblock};
 use crate::error::{Context, Error, Exit, Result};
 use crate::layout::Layout;
 
@@ -115,7 +115,7 @@ impl Disk {
         let kind = self.kind()?.ok_or_else(|| Error::failed("there is no copy"))?;
         let fs = match kind {
             Kind::Tree => None,
-            Kind::Raw => Some(superblock::read(&self.raw()?.into())?.fs),
+            Kind::Raw => Some(superblock::of_file(&self.raw()?.into())?.fs),
         };
         Ok(ImageInfo {
             kind,

@@ -66,6 +66,15 @@ pub struct Superblock {
     pub sector: u32,
 }
 
+/// Recognizes the file system in a file.
+pub fn of_file(file: &std::fs::File) -> Result<Superblock> {
+    use std::os::unix::fs::FileExt;
+    let length = file.metadata()?.len();
+    let mut head = vec![0; HEAD.min(usize::try_from(length).unwrap_or(HEAD))];
+    file.read_exact_at(&mut head, 0)?;
+    recognize(&head, length)
+}
+
 /// Recognizes the file system of an image of `length` bytes by its first [`HEAD`] bytes.
 pub fn recognize(head: &[u8], length: u64) -> Result<Superblock> {
     let image = Bytes(head);

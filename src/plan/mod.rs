@@ -13,8 +13,8 @@ mod sandbox;
 mod snapshot;
 mod unit;
 
-pub use disk::{Disk, DiskKind, DiskMode, IdRange};
 pub use build::fingerprint;
+pub use disk::{Disk, DiskKind, DiskMode, IdRange};
 pub use facts::Facts;
 pub use link::{Link, Route};
 pub use sandbox::{
@@ -87,8 +87,11 @@ impl Plan {
             (own.cgroup, "cgroup"),
             (own.time, "time"),
         ];
-        let mut list: Vec<_> =
-            namespaces.into_iter().filter(|(own, _)| !own).map(|(_, name)| format!("the host's {name} namespace")).collect();
+        let mut list: Vec<_> = namespaces
+            .into_iter()
+            .filter(|(own, _)| !own)
+            .map(|(_, name)| format!("the host's {name} namespace"))
+            .collect();
         if self.sandbox.init != Init::Image {
             if process.capabilities & !USUAL_CAPABILITIES != 0 {
                 list.push("added capabilities".to_owned());

@@ -14,10 +14,15 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+<<<<<<< HEAD
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recvmsg, send, sendmsg, socketpair,
 };
+=======
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+>>>>>>> 3a57179 (Commands: status; the log in each of its places; last words of a sandbox that failed)
 
 use crate::error::{Context, Error, Result};
 
@@ -78,7 +83,14 @@ impl Channel {
         };
         let mut bytes = vec![tag];
         bytes.extend(text.bytes().take(TEXT));
-        send(&self.0, &bytes, SendFlags::NOSIGNAL).map(drop).context("cannot speak to the other side of the sandbox")
+        match send(&self.0, &bytes, SendFlags::NOSIGNAL) {
+            // The other side has failed and gone; its last words say why.
+            Err(Errno::PIPE) => match self.hear()? {
+                Message::Failed(text) | Message::CannotExecute(text) => Err(Error::failed(text)),
+                _ => Err(Error::failed("the other side of the sandbox has gone")),
+            },
+            other => other.map(drop).context("cannot speak to the other side of the sandbox"),
+        }
     }
 
     /// Says [`Message::Terminal`] and hands the master over with it.
@@ -161,6 +173,7 @@ mod tests {
     }
 
     #[test]
+<<<<<<< HEAD
     fn a_descriptor_comes_with_its_message() {
         let (near, far) = Channel::pair().unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
@@ -169,6 +182,13 @@ mod tests {
         assert_eq!(message, Message::Terminal);
         rustix::io::write(fd.unwrap(), b"x").unwrap();
         assert_eq!(rustix::io::read(&read, &mut [0; 9]).unwrap(), 1);
+=======
+    fn who_speaks_to_a_side_that_failed_hears_why() {
+        let (near, far) = Channel::pair().unwrap();
+        far.say(&Message::Failed("cannot mount /sys".into())).unwrap();
+        drop(far);
+        assert_eq!(near.say(&Message::Wired).unwrap_err().to_string(), "cannot mount /sys");
+>>>>>>> 3a57179 (Commands: status; the log in each of its places; last words of a sandbox that failed)
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::image::{disk, loopdev, store::Store};
 use crate::layout::Layout;
 use crate::plan::{BindIds, DiskKind, DiskMode, Missing, MountFlags, MountSource, Plan};
 
+/// The names in /dev of the log; the last one only where there is a console at all.
+const LOGGED: [&str; 3] = ["stdout", "stderr", "console"];
+
 /// Detached mounts of one start.
 #[derive(Debug)]
 pub struct Sources {
@@ -23,8 +26,9 @@ pub struct Sources {
     pub root: OwnedFd,
     /// The root shows the container's ids only through an idmapped mount.
     root_is_mapped: bool,
-    /// The FIFO behind /dev/stdout and /dev/stderr.
-    pub log: Option<OwnedFd>,
+    /// The FIFO for each of [`LOGGED`]; none at all if descriptors 1 and 2 can be opened by name. A detached mount cannot be
+    /// copied again by the other side, so there is one for each place.
+    pub log: Vec<(&'static str, OwnedFd)>,
     /// The notify socket's file.
     pub notify: Option<OwnedFd>,
     /// The caller's terminal.
@@ -54,7 +58,8 @@ impl Sources {
                 (Some(file(&path)?), Some(socket))
             }
         };
-        let log = sandbox.log.as_deref().map(file).transpose()?;
+        let log = sandbox.log.iter().flat_map(|fifo| LOGGED.map(|name| Ok((name, file(fifo)?))));
+        let log = log.collect::<Result<_>>()?;
         let terminal = sandbox.process.terminal.then(|| file(&PathBuf::from("/proc/self/fd/0"))).transpose()?;
         Ok((Self { root, root_is_mapped, log, notify, terminal, binds, ids: ids.collect() }, socket))
     }

@@ -121,19 +121,16 @@ impl<'a> Tree<'a> {
             bind_file(dev.as_fd(), name, node.as_fd())?;
         }
         for (target, name) in LINKS {
-            let shadowed = self.sources.log.is_some() && matches!(name, "stdout" | "stderr");
-            if !shadowed {
+            if !self.sources.log.iter().any(|(logged, _)| *logged == name) {
                 symlinkat(target, &dev, name).with_context(|| format!("cannot link /dev/{name}"))?;
             }
         }
-        if let Some(log) = &self.sources.log {
-            for name in ["stdout", "stderr"] {
-                let again = mounts::copy_tree(log.as_fd(), "", false).context("cannot open the log")?;
-                bind_file(dev.as_fd(), name, again.as_fd())?;
-            }
-        }
-        if console {
-            self.console(dev.as_fd())?;
+        // /dev/console is the caller's terminal, else the log too, so that what an init prints at boot is kept.
+        let terminal = self.sources.terminal.iter().map(|terminal| ("console", terminal));
+        let log = self.sources.log.iter().map(|(name, fifo)| (*name, fifo));
+        let log = log.filter(|(name, _)| *name != "console" || (console && self.sources.terminal.is_none()));
+        for (name, mount) in log.chain(terminal) {
+            bind_file(dev.as_fd(), name, mount.as_fd())?;
         }
         // gid 5 is tty in every distribution, and grantpt(3) expects it.
         let pts = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
@@ -143,16 +140,6 @@ impl<'a> Tree<'a> {
             self.directory(dev.as_fd(), "mqueue", mounts::filesystem("mqueue", &[], NOSUID_NODEV_NOEXEC)?)?;
         }
         Ok(())
-    }
-
-    /// /dev/console: the caller's terminal, else the journal, so that what an init prints at boot is kept.
-    fn console(&self, dev: BorrowedFd<'_>) -> Result<()> {
-        if let Some(terminal) = &self.sources.terminal {
-            return bind_file(dev, "console", terminal.as_fd());
-        }
-        let Some(log) = &self.sources.log else { return Ok(()) };
-        let again = mounts::copy_tree(log.as_fd(), "", false).context("cannot open the log")?;
-        bind_file(dev, "console", again.as_fd())
     }
 
     fn directory(&self, dev: BorrowedFd<'_>, name: &str, mount: OwnedFd) -> Result<()> {

@@ -210,7 +210,8 @@ fn a_plan_survives_its_snapshot() {
 fn what_is_weakened_has_a_name_and_what_is_usual_has_none() {
     assert_eq!(plan("").weakened(), Vec::<String>::new());
     assert_eq!(plan("init = \"image\"").weakened(), Vec::<String>::new());
-    let text = "[namespaces]\npid = \"host\"\n[security]\nno-new-privileges = false\ncapabilities = { add = [\"NET_RAW\"] }";
+    let text =
+        "[namespaces]\npid = \"host\"\n[security]\nno-new-privileges = false\ncapabilities = { add = [\"NET_RAW\"] }";
     let expected = ["the host's pid namespace", "added capabilities", "new privileges allowed"];
     assert_eq!(plan(text).weakened(), expected);
     assert_eq!(plan("[security]\ncapabilities = { drop = [\"ALL\"] }").weakened(), Vec::<String>::new());

@@ -1,0 +1,203 @@
+//! `soute status`
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use clap::Args;
+
+use super::boot::Boot;
+use super::inventory::{self, Entry, Inventory};
+use super::{must_exist, unit};
+use crate::definition::search;
+use crate::definition::types::{Name, escaped};
+use crate::error::{Exit, Result};
+use crate::image::disk;
+use crate::output::{amount, stdout};
+use crate::plan::{DiskMode, Plan};
+use crate::settings::Host;
+use crate::systemd::{Manager, Properties};
+
+/// Shows everything about a container: definition, unit, disk, links, limits with their use, boot, last exit, log.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The container.
+    name: Name,
+    /// How many lines of its log.
+    #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
+    lines: u32,
+}
+
+const PROPERTIES: [&str; 10] = [
+    "ActiveState",
+    "SubState",
+    "MainPID",
+    "StatusText",
+    "NRestarts",
+    "ActiveEnterTimestamp",
+    "Result",
+    "MemoryMax",
+    "TasksMax",
+    "CPUQuotaPerSecUSec",
+];
+
+impl Status {
+    /// As `systemctl status` ends: 0 for a container that runs, 3 for one that does not.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let manager = Manager::connect()?;
+        must_exist(host, &manager, &self.name)?;
+        let inventory = Inventory::of(host, &manager, &self.name)?;
+        let Some(entry) = inventory.entries.first() else { return Ok(ExitCode::from(Exit::NotFound as u8)) };
+        let properties = manager.properties(&unit(&self.name), &PROPERTIES)?;
+        let plan = Plan::read(&host.layout.state(&self.name)).ok();
+        let mut page = Page::default();
+        page.heading(entry, plan.as_ref());
+        page.definition(host, &self.name, entry)?;
+        page.unit(entry, &properties);
+        page.disk(host, entry, plan.as_ref())?;
+        page.links(plan.as_ref().filter(|_| entry.is_up()));
+        page.limits(entry, &properties);
+        page.line("Boot", boot(entry.boot, &self.name));
+        page.order(plan.as_ref());
+        page.line("Last exit", inventory::last_exit(host, &self.name).unwrap_or_default());
+        stdout::write(&page.0)?;
+        if self.lines > 0 {
+            self.show_log()?;
+        }
+        Ok(ExitCode::from(if entry.is_up() { 0 } else { Exit::NotRunning as u8 }))
+    }
+
+    fn show_log(&self) -> Result<()> {
+        let lines = self.lines.to_string();
+        let output = Command::new("journalctl")
+            .args(["--no-pager", "--quiet", "--lines", &lines, "--unit", &unit(&self.name)])
+            .stdin(Stdio::null())
+            .output()?;
+        // What a payload writes is not for a terminal to obey.
+        let text = String::from_utf8_lossy(&output.stdout);
+        let shown: String = text.lines().map(|line| escaped(line) + "\n").collect();
+        stdout::write(&if shown.is_empty() { String::new() } else { format!("\n{shown}") })
+    }
+}
+
+/// What is printed, a labelled line each.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, label: &str, text: impl AsRef<str>) {
+        if !text.as_ref().is_empty() {
+            let _ = writeln!(self.0, "{label:>12}: {}", escaped(text.as_ref()));
+        }
+    }
+
+    fn heading(&mut self, entry: &Entry, plan: Option<&Plan>) {
+        let description = plan.and_then(|plan| match plan.unit.get("Description") {
+            Some(crate::plan::Value::Text(text)) if *text != entry.name => Some(text.as_str()),
+            _ => None,
+        });
+        let _ = match description {
+            Some(text) => writeln!(self.0, "{} - {}", entry.name, escaped(text)),
+            None => writeln!(self.0, "{}", entry.name),
+        };
+    }
+
+    fn definition(&mut self, host: &Host, name: &Name, entry: &Entry) -> Result<()> {
+        let Some(found) = search::find(&host.layout, name)? else {
+            self.line(
+                "Definition",
+                if entry.is_up() { "none: a one-off container" } else { "none: only its disk is left" },
+            );
+            return Ok(());
+        };
+        let changed = if entry.changed { " (changed since the start: soute restart applies it)" } else { "" };
+        self.line("Definition", format!("{}{changed}", found.main.display()));
+        for drop_in in found.drop_ins {
+            self.line("Drop-in", drop_in.display().to_string());
+        }
+        Ok(())
+    }
+
+    fn unit(&mut self, entry: &Entry, properties: &Properties) {
+        let state = [properties.text("ActiveState"), properties.text("SubState")].join(" ");
+        let since = entry.instance.as_ref().map(|instance| format!(" since {}", instance.started)).unwrap_or_default();
+        let state = if entry.is_up() { format!(", {state}{since}") } else { format!(", {}", entry.state) };
+        self.line("Unit", format!("{}{state}", unit(&entry.name)));
+        self.line("Status", properties.text("StatusText"));
+        if let Some(instance) = &entry.instance {
+            let command = fs::read_to_string(format!("/proc/{}/comm", instance.pid)).unwrap_or_default();
+            self.line("Main PID", format!("{} ({})", instance.pid, command.trim_end()));
+        }
+        if let Some(restarts @ 1..) = properties.number("NRestarts") {
+            self.line("Restarts", restarts.to_string());
+        }
+        self.line("Weakened", entry.weakened.join(", "));
+    }
+
+    fn disk(&mut self, host: &Host, entry: &Entry, plan: Option<&Plan>) -> Result<()> {
+        let read_only = plan.is_some_and(|plan| plan.disk.mode == DiskMode::ReadOnly);
+        let Some(disk) = disk::open(&host.layout, &entry.name)? else {
+            self.line("Image", &entry.image);
+            return Ok(());
+        };
+        let digest = if disk.record.digest.is_empty() { String::new() } else { format!(" {}", disk.record.digest) };
+        self.line("Image", format!("{}{digest}", disk.record.image));
+        let path = host.layout.disks().join(&entry.name);
+        let made = match (&disk.record.copied, &disk.record.created) {
+            _ if read_only => "the image itself, read-only".to_owned(),
+            (Some(method), Some(created)) => format!("{} ({method} of {created})", path.display()),
+            _ => "not made yet".to_owned(),
+        };
+        self.line("Disk", made);
+        if let Some(first) = disk.record.ids {
+            let shifted = if disk.record.shifted { ", written into the files" } else { "" };
+            self.line("Ids", format!("{first}-{}{shifted}", first + 65535));
+        }
+        Ok(())
+    }
+
+    fn links(&mut self, plan: Option<&Plan>) {
+        for link in plan.into_iter().flat_map(|plan| &plan.links) {
+            let addresses: Vec<_> = link.addresses.iter().map(ToString::to_string).collect();
+            let text = format!("{} on {} ({}) {}", link.name, link.bridge, link.host_name, addresses.join(" "));
+            self.line("Link", text.trim_end());
+        }
+    }
+
+    fn limits(&mut self, entry: &Entry, properties: &Properties) {
+        if !entry.is_up() {
+            return;
+        }
+        let limit = |name: &str| properties.number(name).filter(|limit| *limit != u64::MAX);
+        let of = |limit: Option<String>| limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+        let cgroup = Path::new("/sys/fs/cgroup/soute.slice").join(unit(&entry.name));
+        let read =
+            |file: &str| fs::read_to_string(cgroup.join(file)).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        if let Some(used) = entry.memory {
+            self.line("Memory", format!("{}{}", amount::bytes(used), of(limit("MemoryMax").map(amount::bytes))));
+        }
+        if let Some(used) = read("pids.current") {
+            self.line("Tasks", format!("{used}{}", of(limit("TasksMax").map(|tasks| tasks.to_string()))));
+        }
+        if let Some(quota) = limit("CPUQuotaPerSecUSec") {
+            self.line("CPU", format!("at most {:.2} CPUs", quota as f64 / 1e6));
+        }
+    }
+
+    fn order(&mut self, plan: Option<&Plan>) {
+        let Some(crate::plan::Value::Texts(after)) = plan.and_then(|plan| plan.unit.get("After")) else { return };
+        let container = |unit: &String| unit.strip_prefix("soute-up@")?.strip_suffix(".target").map(str::to_owned);
+        let names: Vec<_> = after.iter().filter_map(container).collect();
+        self.line("After", names.join(", "));
+    }
+}
+
+fn boot(boot: Boot, name: &str) -> String {
+    match boot {
+        Boot::No => "not started at boot".to_owned(),
+        Boot::Autostart => "started at boot by its definition (autostart = true)".to_owned(),
+        Boot::Enabled => format!("started at boot by systemctl (systemctl disable soute-start@{name})"),
+        Boot::Both => format!("started at boot by its definition and by systemctl; soute disable {name} clears both"),
+    }
+}
