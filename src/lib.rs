@@ -8,7 +8,6 @@ pub mod definition;
 pub mod plan;
 pub mod systemd;
 
-
 pub mod generator;
 
 pub mod image;

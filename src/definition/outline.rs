@@ -56,11 +56,11 @@ impl Outline {
         outline
     }
 
-<<<<<<< HEAD
     /// Of a container that could not be read.
     pub fn unread(name: Name) -> Self {
         Self { name, autostart: false, requires: vec![], wants: vec![], after: vec![], claims: vec![] }
-=======
+    }
+
     /// Of one container's files; none for what cannot be read, whose own start tells why.
     pub fn read(layout: &Layout, found: &Found) -> Option<Self> {
         Self::read_over(merge::read_defaults(layout).ok()?.as_ref(), layout, found)
@@ -77,7 +77,6 @@ impl Outline {
         let parsed = Parsed::read_over(defaults, layout, found).ok()?;
         let main = parsed.main.clone();
         Some(Self::new(found.name.clone(), &decode::root(parsed.merge(None).ok()?.tree, &main)))
->>>>>>> 3a57179 (Commands: status; the log in each of its places; last words of a sandbox that failed)
     }
 
     fn claim(&mut self, link: &Node) {

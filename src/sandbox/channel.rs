@@ -14,15 +14,11 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-<<<<<<< HEAD
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recvmsg, send, sendmsg, socketpair,
 };
-=======
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
->>>>>>> 3a57179 (Commands: status; the log in each of its places; last words of a sandbox that failed)
 
 use crate::error::{Context, Error, Result};
 
@@ -173,7 +169,6 @@ mod tests {
     }
 
     #[test]
-<<<<<<< HEAD
     fn a_descriptor_comes_with_its_message() {
         let (near, far) = Channel::pair().unwrap();
         let (read, write) = rustix::pipe::pipe().unwrap();
@@ -182,13 +177,14 @@ mod tests {
         assert_eq!(message, Message::Terminal);
         rustix::io::write(fd.unwrap(), b"x").unwrap();
         assert_eq!(rustix::io::read(&read, &mut [0; 9]).unwrap(), 1);
-=======
+    }
+
+    #[test]
     fn who_speaks_to_a_side_that_failed_hears_why() {
         let (near, far) = Channel::pair().unwrap();
         far.say(&Message::Failed("cannot mount /sys".into())).unwrap();
         drop(far);
         assert_eq!(near.say(&Message::Wired).unwrap_err().to_string(), "cannot mount /sys");
->>>>>>> 3a57179 (Commands: status; the log in each of its places; last words of a sandbox that failed)
     }
 
     #[test]
