@@ -266,3 +266,27 @@ fn writable_binds_that_others_can_reach_are_told() {
     assert!(!BindFacts::of(site.directory.path()).unwrap().reachable);
     assert!(BindFacts::of(Path::new("/")).unwrap().reachable);
 }
+
+/// Nothing that fits into a file of 1 MiB takes long or overflows the stack.
+#[test]
+fn deep_and_long_texts_are_only_refused() {
+    let dots = "a.".repeat(200_000);
+    let faults: String = (0..20_000).map(|n| format!("key{n} = 1\n")).collect();
+    let networks: String = (0..10_000).map(|n| format!("[[network]]\nname = 'n{n}'\nbridge = 'br0'\n")).collect();
+    for text in [
+        format!("{dots}a = 1"),
+        format!("[{dots}a]"),
+        format!("unset = ['{dots}a']"),
+        format!("image = 'x'\nlabels = {}", "[".repeat(100_000)),
+        format!("labels = {}{}", "{a = ".repeat(100_000), "}".repeat(100_000)),
+        faults,
+        format!("image = 1\n{networks}"),
+        format!("[[{dots}a]]"),
+    ] {
+        let site = Site::new(&[(WEB, &text)]);
+        let started = std::time::Instant::now();
+        assert!(site.load("").is_err());
+        let elapsed = started.elapsed();
+        assert!(elapsed.as_secs() < 20, "{elapsed:?} for {}…", &text[..20]);
+    }
+}
