@@ -19,7 +19,7 @@
 mod boot;
 mod command;
 pub mod image;
-mod stage;
+pub mod stage;
 pub mod vm;
 
 pub use boot::{Lab, host, trixie};
