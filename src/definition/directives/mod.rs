@@ -78,6 +78,11 @@ pub fn lookup(name: &str) -> Option<Directive> {
     Some(Directive { property: row.1, kind: row.2, since: row.3 })
 }
 
+/// The directive that becomes this property, with its name in unit files.
+pub fn of_property(property: &str) -> Option<(&'static str, Directive)> {
+    lookup_property(property).and_then(|name| Some((name, lookup(name)?)))
+}
+
 /// Why `name` may not be used; says what to use.
 pub(super) fn refusal(name: &str) -> Refused {
     let refused = || Refused::new(format!("{name}= cannot be set here"));
@@ -191,6 +196,19 @@ fn share(text: &str) -> Result<u32, Refused> {
 }
 
 impl Kind {
+    /// What a unit file calls this number, where D-Bus has numbers for words.
+    pub fn word(self, number: i32) -> Option<&'static str> {
+        let names: &[(&str, i32)] = match self {
+            Self::Level => &LEVELS,
+            Self::Facility => &FACILITIES,
+            Self::CpuPolicy => &CPU_POLICIES,
+            Self::IoClass => &IO_CLASSES,
+            Self::NumaPolicy => &NUMA_POLICIES,
+            _ => return None,
+        };
+        names.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
+    }
+
     fn expected(self) -> &'static str {
         match self {
             Self::Bool => "true or false",
