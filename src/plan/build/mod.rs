@@ -27,7 +27,7 @@ impl Plan {
             fingerprint: fingerprint(definition, &facts.image_environment),
             labels: definition.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
             ephemeral: false,
-            unit: service::unit(definition, facts, &sandbox),
+            unit: service::unit(definition, facts, &sandbox)?,
             disk: disk(definition, facts),
             links: links::links(definition, facts),
             sandbox,

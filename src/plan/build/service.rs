@@ -5,11 +5,13 @@ use nix::libc::{SIGHUP, SIGINT, SIGKILL};
 use super::super::{Exec, ExitStatuses, Facts, Init, MountSource, Property, Sandbox, Unit, Value};
 use super::limits;
 use crate::definition::Definition;
-use crate::definition::model::{LogOutput, RestartPolicy};
+use crate::definition::directives::{self, PropertyValue};
+use crate::definition::model::{DirectiveValue, LogOutput, RestartPolicy};
 use crate::definition::types::{Dependency, ExitStatus, Limit, Span};
+use crate::error::{Error, Exit, Result};
 
 /// The transient unit of a container.
-pub fn unit(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Unit {
+pub fn unit(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Result<Unit> {
     let mut properties = identity(definition, facts);
     properties.extend(order(definition, facts, sandbox));
     properties.extend(commands(facts, sandbox));
@@ -17,7 +19,36 @@ pub fn unit(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Unit {
     properties.extend(log(definition, facts));
     properties.extend(confinement(sandbox, facts));
     properties.extend(limits::limits(definition, facts));
-    Unit { name: format!("soute@{}.service", facts.name), properties }
+    for (name, value) in &definition.systemd {
+        add(&mut properties, further(name, value)?);
+    }
+    Ok(Unit { name: format!("soute@{}.service", facts.name), properties })
+}
+
+/// A directive of [systemd]. A check has read it already, so this fails only for what was never checked.
+fn further(name: &str, value: &DirectiveValue) -> Result<Property> {
+    let refused = |what: &str| Error::new(Exit::Invalid, format!("systemd.{name}: {what}"));
+    let directive = directives::lookup(name).ok_or_else(|| refused("cannot be set here"))?;
+    let value = match directive.value(value).map_err(|reason| refused(&reason.message))? {
+        PropertyValue::Bool(flag) => Value::Bool(flag),
+        PropertyValue::I32(number) => Value::I32(number),
+        PropertyValue::U32(number) => Value::U32(number),
+        PropertyValue::U64(number) => Value::U64(number),
+        PropertyValue::Text(text) => Value::Text(text),
+        PropertyValue::Texts(list) => Value::Texts(list),
+    };
+    Ok(Property::new(directive.property, value))
+}
+
+/// A list goes on where ours ends, as it does over D-Bus; anything else takes the place of ours.
+fn add(properties: &mut Vec<Property>, property: Property) {
+    match (properties.iter_mut().find(|ours| ours.name == property.name), property) {
+        (Some(Property { value: Value::Texts(ours), .. }), Property { value: Value::Texts(more), .. }) => {
+            ours.extend(more);
+        }
+        (Some(ours), property) => *ours = property,
+        (None, property) => properties.push(property),
+    }
 }
 
 fn text(name: &str, value: impl Into<String>) -> Property {

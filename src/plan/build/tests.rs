@@ -129,6 +129,16 @@ fn a_system_that_boots_is_delegated_and_stops_its_own_way() {
 }
 
 #[test]
+fn further_directives_become_properties_beside_ours() {
+    let text = "[systemd]\nOOMScoreAdjust = -500\nRuntimeMaxSec = \"1h\"\nBefore = \"backup.service\"";
+    assert_eq!(property(text, "OOMScoreAdjust"), Some(Value::I32(-500)));
+    assert_eq!(property(text, "RuntimeMaxUSec"), Some(Value::U64(3_600_000_000)));
+    assert_eq!(property(text, "Before"), texts(&["soute-up@web.target", "backup.service"]));
+    let error = Plan::build(&definition("[systemd]\nUser = \"nobody\""), &facts()).unwrap_err();
+    assert_eq!((error.exit(), error.to_string().as_str()), (Exit::Invalid, "systemd.User: cannot be set here"));
+}
+
+#[test]
 fn argv_is_entrypoint_and_command() {
     assert_eq!(plan("entrypoint = \"/tini\"\ncommand = [\"x\"]").sandbox.process.argv, ["/tini", "x"]);
     assert_eq!(plan("init = \"image\"").sandbox.process.argv, ["/sbin/init"]);
