@@ -5,18 +5,7 @@ use std::path::PathBuf;
 
 use super::keys::Keys;
 use super::sources::Source;
-use crate::definition::types::Dependency;
-
-/// Reached when all launchers have ended, or later: a launcher that waited for one of these would wait for itself.
-const TOO_LATE: [&str; 7] = [
-    "multi-user.target",
-    "graphical.target",
-    "default.target",
-    "runlevel2.target",
-    "runlevel3.target",
-    "runlevel4.target",
-    "runlevel5.target",
-];
+use crate::definition::types::{Dependency, LATE_TARGETS};
 
 /// One launcher to start at boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +52,7 @@ fn unit(dependency: &Dependency) -> String {
 pub fn untangle(launches: &mut [Launch]) -> Vec<String> {
     let mut told = Vec::new();
     for launch in launches.iter_mut() {
-        for target in TOO_LATE {
+        for target in LATE_TARGETS {
             if launch.after.remove(target) {
                 told.push(format!("{} comes before {target} and cannot come after it, ignoring that", launch.name));
             }

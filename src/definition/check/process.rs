@@ -2,7 +2,7 @@
 
 use super::{Subject, wrong};
 use crate::definition::model::{Init, Namespace, Ready, UserNamespace};
-use crate::definition::types::{Account, Limit};
+use crate::definition::types::{Account, Dependency, LATE_TARGETS, Limit};
 
 /// Ids of a container are 0 to 65535.
 const IDS: u32 = 65536;
@@ -13,6 +13,7 @@ pub(super) fn check(s: &mut Subject<'_>, image_known: bool) {
     init(s);
     times(s);
     log(s);
+    targets_of_boot(s);
     let mask = s.definition.umask.0;
     if mask > 0o777 {
         s.say(&["umask"], wrong("a umask has only permission bits, 0000 to 0777"));
@@ -25,6 +26,25 @@ pub(super) fn check(s: &mut Subject<'_>, image_known: bool) {
     }
     if s.definition.labels.keys().any(|key| key.is_empty()) {
         s.say(&["labels"], wrong("a label needs a name"));
+    }
+}
+
+/// The launcher is started by multi-user.target, which waits for it, while it waits for the container: a container that
+/// waited for the target in turn would hang the boot.
+fn targets_of_boot(s: &mut Subject<'_>) {
+    let d = s.definition;
+    for (key, list) in [("requires", &d.requires), ("wants", &d.wants), ("after", &d.after)] {
+        for (index, dependency) in list.iter().enumerate() {
+            let late = matches!(dependency, Dependency::Unit(unit) if LATE_TARGETS.contains(&unit.as_str()));
+            if late {
+                let fault =
+                    wrong(format!("{dependency} is reached only when the containers that start at boot are up"));
+                s.say(
+                    &[key, &index.to_string()],
+                    fault.help("network-online.target and services of the host may be named"),
+                );
+            }
+        }
     }
 }
 

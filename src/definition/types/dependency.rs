@@ -14,6 +14,17 @@ pub enum Dependency {
     Unit(String),
 }
 
+/// Reached when all launchers have ended, or later: a launcher that waited for one of these would wait for itself.
+pub const LATE_TARGETS: [&str; 7] = [
+    "multi-user.target",
+    "graphical.target",
+    "default.target",
+    "runlevel2.target",
+    "runlevel3.target",
+    "runlevel4.target",
+    "runlevel5.target",
+];
+
 const SUFFIXES: [&str; 11] =
     ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
 

@@ -30,7 +30,7 @@ pub(crate) use address::not_a_host;
 pub use address::{Address, Cidr, Network};
 pub use capability::{Capability, CapabilitySet, DroppedCapability};
 pub use cpu::{CpuSet, CpuWeight, Cpus, Weight};
-pub use dependency::Dependency;
+pub use dependency::{Dependency, LATE_TARGETS};
 pub use environment::{EnvironmentFile, EnvironmentName};
 pub use hostname::{Hostname, Timezone};
 pub use interface::InterfaceName;
