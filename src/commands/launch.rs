@@ -7,11 +7,11 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use super::facts;
-use crate::definition::check::across;
 use crate::definition::load::{self, Failure, Loaded};
 use crate::definition::model::UserNamespace;
+use crate::definition::site::Site;
 use crate::definition::types::{Dependency, MountSource, Name};
-use crate::definition::{Declared, Fault, Faults, Outline};
+use crate::definition::{Declared, Fault, Faults};
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk::{self, Disk, DiskRecord};
 use crate::image::lock::Lock;
@@ -136,10 +136,8 @@ impl<'a> Launch<'a> {
 
     /// Faults between containers that concern this one: an address taken twice, an unknown or circular requirement.
     fn check_neighbours(&self, name: &Name) -> Result<()> {
-        let conflicts = across::across(&Outline::all(&self.host.layout)?);
-        let own = conflicts.into_iter().filter(|conflict| conflict.names.contains(name));
-        let faults: Vec<_> = own.map(|conflict| conflict.fault).collect();
-        if Faults(faults.clone()).fatal() { Err(refuse(&faults)) } else { Ok(()) }
+        let faults = Site::survey(&self.host.layout)?.conflicts_of(name);
+        if faults.fatal() { Err(refuse(&faults.0)) } else { Ok(()) }
     }
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 use super::launch::Launch;
 use super::{each, stop, unit};
 use crate::definition::Outline;
+use crate::definition::site::Site;
 use crate::definition::types::{Dependency, Name};
 use crate::error::{Context, Result};
 use crate::settings::Host;
@@ -40,7 +41,7 @@ impl Restart {
 
 /// Running containers that require this one, directly or through others: systemd stops them with it.
 fn running_dependents(host: &Host, manager: &Manager, name: &Name) -> Result<Vec<Name>> {
-    let outlines = Outline::all(&host.layout)?;
+    let outlines = Site::survey(&host.layout)?.outlines;
     let mut found = BTreeSet::from([name.clone()]);
     let requires = |outline: &Outline, found: &BTreeSet<Name>| {
         outline.requires.iter().any(|(dependency, _)| match dependency {

@@ -2,12 +2,11 @@
 //! Values that are not understood are left out; decoding reports them.
 
 use super::decode;
-use super::merge::{self, Parsed};
-use super::search::{self, Found};
+use super::merge::Parsed;
+use super::search::Found;
 use super::source::Origin;
-use super::tree::{Node, Table, Value};
+use super::tree::{Node, Value};
 use super::types::{Address, Cidr, Dependency, Name, Scalar};
-use crate::error::Result;
 use crate::layout::Layout;
 
 /// A container as its neighbours and the boot see it.
@@ -63,18 +62,7 @@ impl Outline {
 
     /// Of one container's files; none for what cannot be read, whose own start tells why.
     pub fn read(layout: &Layout, found: &Found) -> Option<Self> {
-        Self::read_over(merge::read_defaults(layout).ok()?.as_ref(), layout, found)
-    }
-
-    /// Of every container that can be read.
-    pub fn all(layout: &Layout) -> Result<Vec<Self>> {
-        let defaults = merge::read_defaults(layout).unwrap_or_default();
-        let listing = search::all(layout)?;
-        Ok(listing.found.iter().filter_map(|found| Self::read_over(defaults.as_ref(), layout, found)).collect())
-    }
-
-    fn read_over(defaults: Option<&Table>, layout: &Layout, found: &Found) -> Option<Self> {
-        let parsed = Parsed::read_over(defaults, layout, found).ok()?;
+        let parsed = Parsed::read(layout, found).ok()?;
         let main = parsed.main.clone();
         Some(Self::new(found.name.clone(), &decode::root(parsed.merge(None).ok()?.tree, &main)))
     }
