@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{exec, image, kill, list, logs, reload, restart, shell, start, status, stop, wait};
+use super::{
+    cat, check, disable, edit, enable, exec, image, kill, list, logs, reload, remove, restart, shell, show, start,
+    status, stop, wait,
+};
 use crate::error::Result;
 use crate::settings::Host;
 
@@ -47,6 +50,21 @@ pub enum Verb {
     Shell(shell::Shell),
     /// Show the log of a container, by journalctl.
     Logs(logs::Logs),
+    /// Check definitions, and show every fault where it is written.
+    Check(check::Check),
+    /// Show a merged definition, and where each value comes from.
+    Show(show::Show),
+    /// Show the files of a definition.
+    Cat(cat::Cat),
+    /// Edit a definition, and check it before it is saved.
+    Edit(edit::Edit),
+    /// Make containers start at boot.
+    Enable(enable::Enable),
+    /// Keep containers from starting at boot.
+    Disable(disable::Disable),
+    /// Remove containers: definition and disk.
+    #[command(visible_alias = "rm")]
+    Remove(remove::Remove),
     /// Bring images into the store, show and remove them.
     Image(image::Image),
 }
@@ -65,6 +83,13 @@ impl Verb {
             Self::Status(verb) => verb.run(host),
             Self::Exec(verb) => verb.run(host),
             Self::Shell(verb) => verb.run(host),
+            Self::Check(verb) => verb.run(host),
+            Self::Show(verb) => verb.run(host),
+            Self::Cat(verb) => verb.run(host),
+            Self::Edit(verb) => verb.run(host),
+            Self::Enable(verb) => verb.run(host),
+            Self::Disable(verb) => verb.run(host),
+            Self::Remove(verb) => verb.run(host),
             Self::Image(verb) => verb.run(host),
             Self::Logs(verb) => verb.run(host),
         }

@@ -157,6 +157,8 @@ fn containers(list: &[Dependency]) -> impl Iterator<Item = &Name> {
 
 /// What an image declares, as the lowest layer of a definition.
 pub fn declared(host: &Host, image: &Name) -> Option<Declared> {
+    // Who only asks makes no store.
+    host.layout.images().metadata().ok()?;
     let info = Store::new(&host.layout).ok()?.open(image).ok()?.info;
     let declared = info.declared;
     Some(Declared {

@@ -1,8 +1,15 @@
 //! What users type: one file a verb, each with its arguments and what it does with them.
 
 mod attach;
+mod autostart;
 mod boot;
+mod cat;
+mod check;
 mod cli;
+mod definitions;
+mod disable;
+mod edit;
+mod enable;
 mod exec;
 mod facts;
 mod image;
@@ -11,9 +18,13 @@ mod kill;
 mod launch;
 mod list;
 mod logs;
+mod missing;
 mod reload;
+mod remove;
+mod replace;
 mod restart;
 mod shell;
+mod show;
 mod start;
 mod status;
 mod stop;

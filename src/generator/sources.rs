@@ -35,6 +35,9 @@ pub fn search(directories: &[PathBuf], log: &mut dyn FnMut(&str)) -> Vec<Source>
         };
         for entry in entries.map_while(Result::ok) {
             let file_name = entry.file_name();
+            if is_hidden(&file_name) {
+                continue;
+            }
             let Some((name, is_dropin)) = instance(&file_name) else {
                 if file_name.as_encoded_bytes().ends_with(b".toml") {
                     log(&format!("\"{}\" is no name, ignoring", escaped(&entry.path().to_string_lossy())));
@@ -51,6 +54,11 @@ pub fn search(directories: &[PathBuf], log: &mut dyn FnMut(&str)) -> Vec<Source>
     }
     // Drop-ins alone make no container.
     found.into_values().filter(|source| !source.name.is_empty()).collect()
+}
+
+/// An editor's, a package manager's, or a draft of `soute edit`.
+fn is_hidden(file_name: &OsString) -> bool {
+    file_name.as_encoded_bytes().starts_with(b".")
 }
 
 /// The instance that `NAME.toml` or `NAME.toml.d` stands for. A name that no container may have is launched as well, to be
@@ -76,7 +84,8 @@ impl Source {
         for directory in &self.dropins {
             let entries = fs::read_dir(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
             for entry in entries.map_while(Result::ok) {
-                if entry.file_name().as_encoded_bytes().ends_with(b".toml") {
+                let file_name = entry.file_name();
+                if file_name.as_encoded_bytes().ends_with(b".toml") && !is_hidden(&file_name) {
                     dropins.entry(entry.file_name()).or_insert_with(|| entry.path());
                 }
             }

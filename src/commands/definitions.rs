@@ -1,0 +1,99 @@
+//! How verbs that start nothing get at definitions: without systemd if need be, below any root.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use super::{launch, missing};
+use crate::definition::check::exposure::{BindFacts, exposed};
+use crate::definition::load::{self, Failure, Loaded};
+use crate::definition::search::{self, Found};
+use crate::definition::types::Name;
+use crate::definition::{Faults, Site};
+use crate::error::{Context, Error, Exit, Result};
+use crate::settings::Host;
+use crate::systemd::Manager;
+
+/// Definitions are not larger, and whatever else is has no place in them.
+const LARGEST: u64 = 1 << 20;
+
+/// The files of a container; exit status 4 if it has none.
+pub fn find(host: &Host, name: &Name) -> Result<Found> {
+    search::find(&host.layout, name)?.ok_or_else(|| unknown(name))
+}
+
+/// Exit status 4.
+pub fn unknown(name: &Name) -> Error {
+    Error::new(Exit::NotFound, format!("no container is called {name}"))
+}
+
+/// The definition as it is now; its faults are shown where they are.
+pub fn load(host: &Host, name: &Name) -> Result<Loaded> {
+    let facts = load::Host { systemd: systemd_version(host) };
+    let loaded = load::load(&host.layout, name, |image| launch::declared(host, image), toml::Table::new(), facts);
+    loaded.map_err(|failure| match failure {
+        Failure::Error(error) => error,
+        Failure::Faults(faults) => launch::refuse(&faults.0),
+    })
+}
+
+/// Whether a file of a definition is the administrator's to change, and no link to what a package has brought.
+pub fn is_ours(host: &Host, path: &Path) -> bool {
+    let layout = &host.layout;
+    let inside = path.starts_with(layout.own_definitions()) || path.starts_with(layout.runtime_definitions());
+    inside && !path.canonicalize().is_ok_and(|path| path.starts_with(layout.root().join("usr")))
+}
+
+/// All that is wrong with a definition, what stands between it and others included, and what it would miss here.
+pub fn examine(host: &Host, found: &Found) -> Result<Faults> {
+    let (mut faults, loaded) = alone(host, found, systemd_version(host));
+    if let Some(loaded) = loaded {
+        let site = Site::survey(&host.layout)?.with(loaded.outline());
+        faults.0.extend(site.conflicts_of(&found.name).0);
+    }
+    Ok(faults)
+}
+
+/// The same, whatever others there are; and the definition, if it can be used.
+pub fn alone(host: &Host, found: &Found, systemd: Option<u32>) -> (Faults, Option<Loaded>) {
+    let declared = |image: &Name| launch::declared(host, image);
+    match load::load_found(&host.layout, found, declared, toml::Table::new(), load::Host { systemd }) {
+        Err(faults) => (faults, None),
+        Ok(loaded) => {
+            let mut faults = loaded.warnings.clone();
+            faults.extend(exposed(&loaded, BindFacts::of));
+            faults.extend(missing::missing(host, &loaded));
+            (Faults(faults), Some(loaded))
+        }
+    }
+}
+
+/// The manager of this host; none below another root of a machine that has none, where nothing can run.
+pub fn manager(host: &Host) -> Result<Option<Manager>> {
+    match Manager::connect() {
+        Ok(manager) => Ok(Some(manager)),
+        Err(_) if host.layout.root() != Path::new("/") && !Path::new("/run/systemd/system").exists() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What directives are held against, where there is a systemd that would get them.
+pub fn systemd_version(host: &Host) -> Option<u32> {
+    manager(host).ok()??.version().ok()
+}
+
+/// The bytes of a file of a definition; nothing of a FIFO or of /dev/null, neither of which makes us wait.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let action = || format!("cannot read {}", path.display());
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path).with_context(action)?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).with_context(action)?;
+    match bytes.len() as u64 > LARGEST {
+        true => Err(Error::failed("it is larger than 1 MiB")).with_context(action),
+        false => Ok(bytes),
+    }
+}

@@ -1,0 +1,69 @@
+//! What a definition asks for and this host does not have now: no fault of the definition, but its start would fail.
+
+use std::path::Path;
+
+use crate::definition::Fault;
+use crate::definition::load::Loaded;
+use crate::definition::source::Origin;
+use crate::definition::tree::{Node, Value};
+use crate::error::Exit;
+use crate::image::disk;
+use crate::image::store::Store;
+use crate::settings::Host;
+
+/// A warning for each thing that is missing.
+pub fn missing(host: &Host, loaded: &Loaded) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = image(host, loaded).into_iter().collect();
+    // Another root's bridges are another machine's.
+    if host.layout.root() == Path::new("/") {
+        faults.extend(bridges(loaded));
+    }
+    faults
+}
+
+fn image(host: &Host, loaded: &Loaded) -> Option<Fault> {
+    let image = &loaded.definition.image;
+    // Who may not look into the store cannot tell.
+    let absent = match host.layout.images().metadata() {
+        Ok(_) => Store::new(&host.layout).ok()?.open(image).is_err_and(|error| error.exit() == Exit::NotFound),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    let kept = || {
+        host.layout.disks().metadata().ok()?;
+        disk::open(&host.layout, &loaded.name).ok()??.kind().ok()?
+    };
+    if !absent || kept().is_some() {
+        return None;
+    }
+    let fault = warning(format!("image {image} is not in the store"), origin(&loaded.tree, &["image"]), "image");
+    Some(fault.help(format!("soute image import {image} PATH")))
+}
+
+fn bridges(loaded: &Loaded) -> Vec<Fault> {
+    let links = loaded.definition.network.iter().enumerate();
+    let missing = links.filter_map(|(index, link)| {
+        let bridge = link.bridge.as_ref()?;
+        let device = Path::new("/sys/class/net").join(bridge.as_str());
+        let message = match (device.exists(), device.join("bridge").exists()) {
+            (_, true) => return None,
+            (true, false) => format!("{bridge} is not a bridge"),
+            (false, false) => format!("bridge {bridge} does not exist"),
+        };
+        let place = origin(&loaded.tree, &["network", &index.to_string(), "bridge"]);
+        Some(warning(message, place, &format!("network[{index}].bridge")))
+    });
+    missing.collect()
+}
+
+fn warning(message: String, origin: Option<Origin>, key: &str) -> Fault {
+    Fault::new(message, origin).warning().at(key)
+}
+
+fn origin(root: &Node, path: &[&str]) -> Option<Origin> {
+    let node = path.iter().try_fold(root, |node, step| match &node.value {
+        Value::Table(table) => table.get(*step),
+        Value::List(list) => list.get(step.parse::<usize>().ok()?),
+        _ => None,
+    });
+    node.map(|node| node.origin.clone())
+}

@@ -1,0 +1,8 @@
+//! The verbs that need no systemd, as they are typed: standard output, standard error and exit status of the real binary.
+
+mod autostart;
+mod definition;
+mod edit;
+mod image;
+mod remove;
+mod site;
