@@ -1,12 +1,14 @@
 //! Jobs on units that are there: stop, restart, reload; and what needs no job: kill, reset-failed, freeze, thaw.
 
+use std::cell::Cell;
+
 use zbus::OwnedObjectPath;
 
 use super::bus::Bus;
 use super::failure::Failure;
 use super::journal;
 use super::manager::Manager;
-use super::watch::Watch;
+use super::watch::{Seen, Watch};
 use crate::error::{Error, Exit, Result};
 
 /// Whom a signal goes to.
@@ -21,7 +23,16 @@ pub enum Whom {
 impl Manager {
     /// Stops a unit and waits for its end.
     pub fn stop(&self, unit: &str) -> Result<()> {
-        self.job("StopUnit", unit)
+        let tried = Cell::new(false);
+        let (result, seen) = self.run(async |bus| match job(bus, "StopUnit", unit).await {
+            // The connection broke after the unit was told to stop.
+            Err(Failure::NoSuchUnit(_)) if tried.get() => Ok(("done".to_owned(), Seen::default())),
+            result => {
+                tried.set(true);
+                result
+            }
+        })?;
+        judge(unit, &result, &seen)
     }
 
     /// Stops and starts a unit as systemd has it, or starts it.
@@ -40,24 +51,8 @@ impl Manager {
     }
 
     fn job(&self, method: &str, unit: &str) -> Result<()> {
-        let result = self.run(async |bus| {
-            let mut watch = Watch::new(bus, unit).await?;
-            let job: OwnedObjectPath = bus.manager(method, &(unit, "replace")).await?;
-            let result = watch.job(&job, &|_| ()).await?;
-            Ok((result, watch.seen))
-        })?;
-        let (result, seen) = result;
-        let text = if seen.text.is_empty() { String::new() } else { format!(": {}", journal::printable(&seen.text)) };
-        match result.as_str() {
-            "done" | "skipped" => Ok(()),
-            "timeout" => Err(Error::new(Exit::TimedOut, format!("{unit} took too long{text}"))),
-            "canceled" => Err(Error::new(Exit::Busy, format!("another command for {unit} came in between"))),
-            "dependency" => Err(Error::failed(format!("a unit that {unit} requires did not start"))),
-            other if seen.result.is_empty() || seen.result == "success" => {
-                Err(Error::failed(format!("{unit}: {other}{text}")))
-            }
-            _ => Err(Error::failed(format!("{unit} failed: {}{text}", seen.result))),
-        }
+        let (result, seen) = self.run(async |bus| job(bus, method, unit).await)?;
+        judge(unit, &result, &seen)
     }
 
     /// Sends a signal.
@@ -82,6 +77,27 @@ impl Manager {
     /// Lets a frozen unit run again.
     pub fn thaw(&self, unit: &str) -> Result<()> {
         Ok(self.run(async |bus| bus.manager("ThawUnit", &(unit,)).await)?)
+    }
+}
+
+async fn job(bus: &Bus, method: &str, unit: &str) -> Result<(String, Seen), Failure> {
+    let mut watch = Watch::new(bus, unit).await?;
+    let job: OwnedObjectPath = bus.manager(method, &(unit, "replace")).await?;
+    let result = watch.job(&job, &|_| ()).await?;
+    Ok((result, watch.seen))
+}
+
+fn judge(unit: &str, result: &str, seen: &Seen) -> Result<()> {
+    let text = if seen.text.is_empty() { String::new() } else { format!(": {}", journal::printable(&seen.text)) };
+    match result {
+        "done" | "skipped" => Ok(()),
+        "timeout" => Err(Error::new(Exit::TimedOut, format!("{unit} took too long{text}"))),
+        "canceled" => Err(Error::new(Exit::Busy, format!("another command for {unit} came in between"))),
+        "dependency" => Err(Error::failed(format!("a unit that {unit} requires did not start"))),
+        other if seen.result.is_empty() || seen.result == "success" => {
+            Err(Error::failed(format!("{unit}: {other}{text}")))
+        }
+        _ => Err(Error::failed(format!("{unit} failed: {}{text}", seen.result))),
     }
 }
 

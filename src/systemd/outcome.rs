@@ -1,5 +1,7 @@
 //! What the end of a start job means, and the words for a failure.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use super::bus::{Bus, UNIT};
 use super::failure::Failure;
 use super::journal;
@@ -14,27 +16,35 @@ pub(super) async fn judge(bus: &Bus, unit: &str, job: &str, seen: &Seen, ends: b
     if job == "done" {
         match seen.ended() {
             None if !seen.active.is_empty() => return Ok(()),
-            // It was there and has ended already; a failed condition, in contrast, comes without any process.
             Some(ended) if ended.code != Code::None && (ends || ended.result == "success") => return Ok(()),
+            // What was up has had a process.
+            Some(ended) if ended.code == Code::None && ended.result == "success" => {
+                return Err(Failure::Final(Error::failed(format!("a condition of {unit} does not hold"))));
+            }
+            None if is_up(bus, unit).await? => return Ok(()),
             _ => {}
         }
-        let status = snapshot(bus, unit).await?;
-        if matches!(status.active.as_str(), "active" | "activating" | "reloading" | "refreshing") {
-            return Ok(());
-        }
-        if !status.is_gone() && !condition_held(bus, unit).await? {
-            return Err(Failure::Final(Error::failed(format!("a condition of {unit} does not hold"))));
-        }
     }
-    Err(Failure::Final(explain(bus, unit, job, seen).await))
+    Err(Failure::Final(explain(unit, job, seen, began(bus, unit).await)))
 }
 
-async fn condition_held(bus: &Bus, unit: &str) -> Result<bool, Failure> {
-    Ok(bool::try_from(&bus.get(unit, UNIT, "ConditionResult").await?).unwrap_or(true))
+async fn is_up(bus: &Bus, unit: &str) -> Result<bool, Failure> {
+    let status = snapshot(bus, unit).await?;
+    Ok(matches!(status.active.as_str(), "active" | "activating" | "reloading" | "refreshing"))
+}
+
+/// When the start of a unit began. One that is gone already has begun and ended just now.
+async fn began(bus: &Bus, unit: &str) -> u64 {
+    let began = bus.get(unit, UNIT, "InactiveExitTimestamp").await.ok().and_then(|time| u64::try_from(&time).ok());
+    let just_now = || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.saturating_sub(Duration::from_secs(5)).as_micros()).unwrap_or_default()
+    };
+    began.filter(|time| *time > 0).unwrap_or_else(just_now)
 }
 
 /// The failure in the service's own words, with the last lines that it logged.
-async fn explain(bus: &Bus, unit: &str, job: &str, seen: &Seen) -> Error {
+fn explain(unit: &str, job: &str, seen: &Seen, since: u64) -> Error {
     let mut message = String::new();
     if !seen.text.is_empty() {
         message = format!("{}: ", journal::printable(&seen.text));
@@ -47,12 +57,7 @@ async fn explain(bus: &Bus, unit: &str, job: &str, seen: &Seen) -> Error {
         (_, Code::None) if seen.result.is_empty() => format!("{unit} did not start: {job}"),
         (_, Code::None) => format!("{unit} failed: {}", seen.result),
     };
-    // A unit that is gone already took its InvocationID with it.
-    let invocation = match bus.get(unit, UNIT, "InvocationID").await {
-        Ok(id) => Vec::<u8>::try_from(id).unwrap_or_default(),
-        Err(_) => vec![],
-    };
-    for line in journal::last_lines(unit, &invocation) {
+    for line in journal::last_lines(unit, since) {
         message += &format!("\n  {line}");
     }
     let timed_out = seen.result == "timeout" || job == "timeout";

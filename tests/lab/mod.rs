@@ -14,16 +14,18 @@
 //!     assert_eq!(lab.run("soute start no").status, 4);
 //! }
 //! ```
-#![allow(dead_code, reason = "every test file is a crate of its own and uses a part of the lab")]
+#![allow(dead_code, unused_imports, reason = "every test file is a crate of its own and uses a part of the lab")]
 
 mod boot;
 mod command;
 pub mod image;
+mod inside;
 pub mod stage;
 pub mod vm;
 
 pub use boot::{Lab, host, trixie};
 pub use command::Ran;
+pub use inside::in_labs;
 
 /// The top of the source tree.
 pub fn source() -> &'static std::path::Path {

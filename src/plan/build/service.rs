@@ -1,5 +1,7 @@
 //! The unit: a service of systemd's in every respect.
 
+use std::path::Path;
+
 use nix::libc::{SIGHUP, SIGINT, SIGKILL};
 
 use super::super::{Exec, ExitStatuses, Facts, Init, MountSource, Property, Sandbox, Unit, Value};
@@ -97,7 +99,7 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Vec<Prope
     }));
     let mut mounts = vec![facts.layout.store().display().to_string()];
     mounts.extend(sandbox.mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Bind { path, .. } => Some(path.display().to_string()),
+        MountSource::Bind { path, .. } => Some(plain_part(path).display().to_string()),
         MountSource::Tmpfs { .. } => None,
     }));
     let lists = [
@@ -115,10 +117,17 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Vec<Prope
         .collect()
 }
 
+/// As much of a path as RequiresMountsFor= can bear: systemd writes it into the transient file without quotes, so that
+/// "/srv/my files" is "/srv/my" after a daemon-reload (252 and 257).
+fn plain_part(path: &Path) -> &Path {
+    let plain = |part: &Path| !part.as_os_str().as_encoded_bytes().iter().any(|byte| b" \t\"'\\".contains(byte));
+    path.ancestors().find(|part| plain(part)).unwrap_or(path)
+}
+
 fn commands(facts: &Facts, sandbox: &Sandbox) -> Vec<Property> {
     let line = |verb: &str| {
         let mut argv = vec![facts.runner.display().to_string()];
-        if facts.layout.root() != std::path::Path::new("/") {
+        if facts.layout.root() != Path::new("/") {
             argv.extend(["--root".to_owned(), facts.layout.root().display().to_string()]);
         }
         argv.extend([verb.to_owned(), facts.name.clone()]);

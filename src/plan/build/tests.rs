@@ -129,6 +129,13 @@ fn a_system_that_boots_is_delegated_and_stops_its_own_way() {
 }
 
 #[test]
+fn mounts_are_required_as_far_as_a_path_has_no_space() {
+    let text =
+        "[[mount]]\nsource = \"/srv/my files/a\"\ntarget = \"/a\"\n[[mount]]\nsource = \"/srv/b\"\ntarget = \"/b\"";
+    assert_eq!(property(text, "RequiresMountsFor"), texts(&["/var/lib/soute", "/srv", "/srv/b"]));
+}
+
+#[test]
 fn further_directives_become_properties_beside_ours() {
     let text = "[systemd]\nOOMScoreAdjust = -500\nRuntimeMaxSec = \"1h\"\nBefore = \"backup.service\"";
     assert_eq!(property(text, "OOMScoreAdjust"), Some(Value::I32(-500)));
