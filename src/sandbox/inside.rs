@@ -15,7 +15,7 @@ use super::user::{self, Credentials};
 use super::{execute, raw, reaper, root};
 use crate::error::{Context, Result};
 use crate::network::Netlink;
-use crate::plan::{IdRange, Init, Plan, Sandbox};
+use crate::plan::{IdRange, Init, Plan, Process, Ready, Sandbox};
 
 /// The statuses that systemd itself uses for a step that failed, see systemd.exec(5).
 const EXIT_NAMESPACE: i32 = 226;
@@ -31,13 +31,22 @@ pub fn become_payload(plan: &Plan, sources: &Sources, channel: Channel) -> ! {
                 drop(channel);
                 reaper::serve(payload)
             }
-            Ok((Role::Payload, credentials)) => match execute::execute(&plan.sandbox.process, &credentials) {
+            Ok((Role::Payload, credentials)) => match execute::execute(&payload(&plan.sandbox), &credentials) {
                 Err(error) => (Message::CannotExecute(error.to_string()), EXIT_EXEC),
             },
         };
     // When the runner is gone there is nobody to tell.
     let _ = channel.say(&message);
     std::process::exit(status)
+}
+
+/// The process of the definition, told where it may say READY=1: it alone, not what `exec` runs beside it.
+fn payload(sandbox: &Sandbox) -> Process {
+    let mut process = sandbox.process.clone();
+    if sandbox.ready == Ready::Notify {
+        process.environment.push(("NOTIFY_SOCKET".to_owned(), "/run/host/notify".to_owned()));
+    }
+    process
 }
 
 fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Credentials> {

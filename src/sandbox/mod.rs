@@ -3,6 +3,7 @@
 //! [`start`] is the host's side and [`inside`] the container's, two processes that speak over a [`channel`]; both read top
 //! to bottom. The runner has one thread, and never a D-Bus connection: it forks.
 
+pub mod cgroup;
 pub mod channel;
 pub mod clean;
 pub mod copy;

@@ -15,10 +15,7 @@ pub enum Operation {
         writable: bool,
     },
     /// A minimal /dev with its own devpts, shm and mqueue.
-    Dev {
-        /// /dev/console exists.
-        console: bool,
-    },
+    Dev,
     /// Memory.
     Tmpfs {
         /// Where.
@@ -87,8 +84,7 @@ const READ_ONLY: [&str; 4] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"]
 /// The operations of a sandbox, ready to be done in this order.
 pub fn operations(sandbox: &Sandbox) -> Vec<Operation> {
     let boots = sandbox.init == Init::Image;
-    let mut list = vec![Operation::Proc, Operation::Sys, Operation::Cgroup { writable: boots }];
-    list.push(Operation::Dev { console: boots || sandbox.process.terminal });
+    let mut list = vec![Operation::Proc, Operation::Sys, Operation::Cgroup { writable: boots }, Operation::Dev];
     let mut placed = Vec::new();
     if boots {
         // An init mounts these itself unless they are mount points already; /run/host must lie on the one that stays.
@@ -135,7 +131,7 @@ impl Operation {
             Self::Proc => "/proc",
             Self::Sys => "/sys",
             Self::Cgroup { .. } => "/sys/fs/cgroup",
-            Self::Dev { .. } => "/dev",
+            Self::Dev => "/dev",
             Self::Host { .. } => "/run/host",
         }
     }

@@ -16,8 +16,8 @@ use crate::image::{disk, loopdev, store::Store};
 use crate::layout::Layout;
 use crate::plan::{BindIds, DiskKind, DiskMode, Missing, MountFlags, MountSource, Plan};
 
-/// The names in /dev of the log; the last one only where there is a console at all.
-const LOGGED: [&str; 3] = ["stdout", "stderr", "console"];
+/// The names in /dev of the log.
+const LOGGED: [&str; 2] = ["stdout", "stderr"];
 
 /// Detached mounts of one start.
 #[derive(Debug)]

@@ -11,12 +11,12 @@ use super::channel::{Channel, Message};
 use super::notify::{Manager, PayloadSocket};
 use super::raw::{self, Cloned};
 use super::sources::Sources;
-use super::{clean, copy, inside};
+use super::{cgroup, clean, copy, inside};
 use crate::error::{Context, Error, Result};
 use crate::instances::{self, Instance};
 use crate::layout::Layout;
 use crate::network::Netlink;
-use crate::plan::{IdRange, MAIN_PID, Namespaces, Plan};
+use crate::plan::{IdRange, Init, MAIN_PID, Namespaces, Plan};
 
 /// Starts a container: returns when its payload is systemd's child and main process, and ready.
 pub fn start(layout: &Layout, name: &str) -> Result<()> {
@@ -51,6 +51,9 @@ impl Payload {
         if let Some(ids) = plan.disk.ids {
             self.write_id_maps(ids)?;
             sources.map_ids(plan, &self.open("ns/user")?)?;
+        }
+        if plan.sandbox.init == Init::Image {
+            cgroup::hand_over(plan.disk.ids)?;
         }
         channel.say(&Message::Mapped)?;
         if !plan.links.is_empty() {

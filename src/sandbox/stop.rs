@@ -8,14 +8,16 @@ use nix::unistd::Pid;
 use super::raw;
 use crate::error::{Context, Error, Result};
 use crate::layout::Layout;
-use crate::plan::{Plan, Reload};
+use crate::plan::{Init, Plan, Reload};
 
 /// A PID 1 without a handler ignores every signal from its own namespace's outside but SIGKILL, so that waiting for it
 /// would last the whole stop timeout; it is killed at once. Where there is a handler systemd sends the stop signal itself.
 pub fn stop(layout: &Layout, name: &str) -> Result<()> {
     let plan = Plan::read(&layout.state(name))?;
-    let payload = main_pid()?;
-    if plan.sandbox.namespaces.pid && !catches(payload, plan.sandbox.stop_signal)? {
+    // systemd runs this too when the payload has ended by itself.
+    let Ok(payload) = main_pid() else { return Ok(()) };
+    let may_be_deaf = plan.sandbox.namespaces.pid && plan.sandbox.init == Init::None;
+    if may_be_deaf && !hears(payload, plan.sandbox.stop_signal)? {
         raw::kill(payload, SIGKILL);
     }
     Ok(())
@@ -43,17 +45,18 @@ fn main_pid() -> Result<Pid> {
     pid.map(Pid::from_raw).ok_or_else(|| Error::failed("MAINPID is not set: this command is for systemd"))
 }
 
-/// Whether a process has a handler for a signal: SigCgt of proc_pid_status(5).
-fn catches(pid: Pid, signal: i32) -> Result<bool> {
+/// Whether a process has a handler for a signal, or blocks it, as who waits for it with signalfd(2) or sigwait(3) does.
+fn hears(pid: Pid, signal: i32) -> Result<bool> {
     let status = match fs::read_to_string(format!("/proc/{pid}/status")) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
         other => other.with_context(|| format!("cannot read the status of process {pid}"))?,
     };
-    Ok(caught(&status) & 1 << (signal - 1) != 0)
+    Ok((mask(&status, "SigCgt:") | mask(&status, "SigBlk:")) & 1 << (signal - 1) != 0)
 }
 
-fn caught(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+/// A mask of proc_pid_status(5).
+fn mask(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
@@ -62,9 +65,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mask_of_caught_signals_is_read() {
+    fn the_masks_of_signals_are_read() {
         // A shell with a trap for TERM (15) and CHLD (17).
-        let status = "Name:\tsh\nSigIgn:\t0000000000004000\nSigCgt:\t0000000000014000\n";
-        assert_eq!(caught(status), 1 << 14 | 1 << 16);
+        let status = "Name:\tsh\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000004000\nSigCgt:\t0000000000014000\n";
+        assert_eq!(mask(status, "SigCgt:"), 1 << 14 | 1 << 16);
+        assert_eq!(mask(status, "SigBlk:"), 1);
+        assert_eq!(mask(status, "SigPnd:"), 0);
     }
 }

@@ -54,7 +54,7 @@ impl<'a> Tree<'a> {
             Operation::Proc => self.api("/proc", mounts::filesystem("proc", &[], NOSUID_NODEV_NOEXEC)?),
             Operation::Sys => self.sys(),
             Operation::Cgroup { writable } => self.cgroup(*writable),
-            Operation::Dev { console } => self.dev(*console),
+            Operation::Dev => self.dev(),
             Operation::Tmpfs { target, size, mode, flags } => {
                 let mut options = vec![("mode", format!("{mode:04o}"))];
                 options.extend(size.map(|size| ("size", size.to_string())));
@@ -112,7 +112,7 @@ impl<'a> Tree<'a> {
         Ok(mounts::attach(cgroup.as_fd(), place.as_fd())?)
     }
 
-    fn dev(&self, console: bool) -> Result<()> {
+    fn dev(&self) -> Result<()> {
         let dev = mounts::filesystem("tmpfs", &[("mode", "0755"), ("size", "4m")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;
         self.api_ref("/dev", dev.as_fd())?;
         for name in NODES {
@@ -125,10 +125,9 @@ impl<'a> Tree<'a> {
                 symlinkat(target, &dev, name).with_context(|| format!("cannot link /dev/{name}"))?;
             }
         }
-        // /dev/console is the caller's terminal, else the log too, so that what an init prints at boot is kept.
+        // Without a terminal there is no /dev/console: systemd takes nothing else for one, and its getty would fail.
         let terminal = self.sources.terminal.iter().map(|terminal| ("console", terminal));
         let log = self.sources.log.iter().map(|(name, fifo)| (*name, fifo));
-        let log = log.filter(|(name, _)| *name != "console" || (console && self.sources.terminal.is_none()));
         for (name, mount) in log.chain(terminal) {
             bind_file(dev.as_fd(), name, mount.as_fd())?;
         }

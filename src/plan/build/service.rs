@@ -223,12 +223,18 @@ fn log(definition: &Definition, facts: &Facts) -> Vec<Property> {
 
 /// What systemd itself keeps from the payload. Not more than the runner can bear: it mounts, maps ids and makes namespaces.
 fn confinement(sandbox: &Sandbox, facts: &Facts) -> Vec<Property> {
-    let mut list = vec![text("KeyringMode", "private"), text("DevicePolicy", "closed")];
+    // "m" alone lets the runner copy an image's device nodes. The payload can neither make one, without CAP_MKNOD in the
+    // host's user namespace, nor open one by it.
+    let mut devices = vec![("char-*", "m"), ("block-*", "m")];
     if facts.image.fs.is_some() {
-        let devices = [("/dev/loop-control", "rw"), ("block-loop", "rw")];
-        let devices = devices.map(|(device, access)| (device.to_owned(), access.to_owned()));
-        list.push(Property::new("DeviceAllow", Value::DeviceAllow(devices.into())));
+        devices.extend([("/dev/loop-control", "rw"), ("block-loop", "rw")]);
     }
+    let devices = devices.into_iter().map(|(device, access)| (device.to_owned(), access.to_owned())).collect();
+    let mut list = vec![
+        text("KeyringMode", "private"),
+        text("DevicePolicy", "closed"),
+        Property::new("DeviceAllow", Value::DeviceAllow(devices)),
+    ];
     if sandbox.init == Init::Image {
         list.push(Property::new("Delegate", Value::Bool(true)));
     }
