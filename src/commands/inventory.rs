@@ -10,7 +10,7 @@ use super::launch;
 use crate::definition::types::Name;
 use crate::definition::{Loaded, load, search};
 use crate::error::Result;
-use crate::image::disk;
+use crate::image::disk::{self, LastExit};
 use crate::instances::{self, Instance};
 use crate::plan::Plan;
 use crate::settings::Host;
@@ -202,11 +202,23 @@ fn belongs(pid: i32, unit: &str) -> bool {
     groups.lines().any(|line| line.starts_with("0::") && line.split('/').any(|part| part == unit))
 }
 
-/// "exited 1", "killed KILL": as the clean-up has noted it.
-pub fn last_exit(host: &Host, name: &str) -> Option<String> {
+/// "exited 1", "killed KILL": as the clean-up has noted it; nothing for one that was stopped, or ended well.
+fn last_exit(host: &Host, name: &str) -> Option<String> {
     let exit = disk::read_exit(&host.layout, name).ok()??;
-    Some(match exit.code.as_str() {
-        "" => exit.result,
+    let well = exit.result == LastExit::STOPPED || (exit.code == "exited" && exit.status == "0");
+    (!well).then(|| describe(&exit))
+}
+
+/// The same in words, whatever it was.
+pub fn describe(exit: &LastExit) -> String {
+    let how = match exit.code.as_str() {
+        "" => String::new(),
         code => format!("{code} {}", exit.status),
-    })
+    };
+    match exit.result.as_str() {
+        "oom-kill" => format!("out of memory, {how}"),
+        "timeout" => format!("timed out, {how}"),
+        _ if how.is_empty() => exit.result.clone(),
+        _ => how,
+    }
 }

@@ -116,8 +116,7 @@ fn table(entries: &[&Entry]) -> String {
 fn state(entry: &Entry) -> String {
     let marks = [(entry.changed, "changed"), (!entry.weakened.is_empty(), "weakened"), (entry.orphan, "orphan")];
     let marks = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark);
-    let exit = entry.last_exit.as_deref().filter(|exit| *exit != "exited 0");
-    std::iter::once(entry.state).chain(exit).chain(marks).collect::<Vec<_>>().join(", ")
+    std::iter::once(entry.state).chain(entry.last_exit.as_deref()).chain(marks).collect::<Vec<_>>().join(", ")
 }
 
 /// The two largest units, as systemctl has them: "2h 5min", "3 days 1h".

@@ -13,7 +13,7 @@ use super::{must_exist, unit};
 use crate::definition::search;
 use crate::definition::types::{Name, escaped};
 use crate::error::{Exit, Result};
-use crate::image::disk;
+use crate::image::disk::{self, LastExit};
 use crate::output::{amount, stdout};
 use crate::plan::{DiskMode, Plan};
 use crate::settings::Host;
@@ -60,7 +60,10 @@ impl Status {
         page.limits(entry, &properties);
         page.line("Boot", boot(entry.boot, &self.name));
         page.order(plan.as_ref());
-        page.line("Last exit", inventory::last_exit(host, &self.name).unwrap_or_default());
+        if let Some(exit) = disk::read_exit(&host.layout, &self.name)? {
+            let asked = if exit.result == LastExit::STOPPED { "stopped, " } else { "" };
+            page.line("Last exit", format!("{asked}{} at {}", inventory::describe(&exit), exit.time));
+        }
         stdout::write(&page.0)?;
         if self.lines > 0 {
             self.show_log()?;

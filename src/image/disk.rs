@@ -47,11 +47,16 @@ pub struct DiskRecord {
     pub created: Option<String>,
 }
 
+impl LastExit {
+    /// The result of an end that was asked for, however the process then ended.
+    pub const STOPPED: &str = "stopped";
+}
+
 /// last-exit.toml, as systemd told it to ExecStopPost=.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct LastExit {
-    /// $SERVICE_RESULT: "success", "exit-code", "signal", "oom-kill", …
+    /// $SERVICE_RESULT: "success", "exit-code", "signal", "oom-kill", …; [`LastExit::STOPPED`] for a stop that went well.
     pub result: String,
     /// $EXIT_CODE: "exited", "killed" or "dumped".
     pub code: String,

@@ -20,7 +20,7 @@ pub use link::{Link, Route};
 pub use sandbox::{
     BindIds, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload, Sandbox,
 };
-pub use snapshot::{MAIN_PID, PLAN};
+pub use snapshot::{MAIN_PID, PLAN, STOPPING};
 pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
 
 use std::collections::BTreeMap;

@@ -11,6 +11,8 @@ use crate::error::{Context, Error, Result};
 pub const PLAN: &str = "plan.json";
 /// The payload's process id, written at hand-over; what the log forwarder files its lines under.
 pub const MAIN_PID: &str = "main-pid";
+/// Exists while a container is being stopped.
+pub const STOPPING: &str = "stopping";
 
 impl Plan {
     /// Reads the snapshot in a state directory.

@@ -9,7 +9,7 @@ use crate::instances;
 use crate::layout::Layout;
 use crate::logs;
 use crate::network::Netlink;
-use crate::plan::{DiskMode, MAIN_PID, Plan};
+use crate::plan::{DiskMode, MAIN_PID, Plan, STOPPING};
 
 /// ExecStopPost=: also notes how it ended, which systemd forgets with a transient unit that ended well.
 pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
@@ -46,9 +46,13 @@ fn detach(plan: &Plan) -> Result<()> {
 /// $SERVICE_RESULT and its companions, see systemd.exec(5).
 fn record_exit(layout: &Layout, name: &str) -> Result<()> {
     let variable = |name| std::env::var(name).unwrap_or_default();
-    let result = variable("SERVICE_RESULT");
+    let mut result = variable("SERVICE_RESULT");
     if result.is_empty() {
         return Ok(());
+    }
+    let stopped = std::fs::remove_file(layout.state(name).join(STOPPING)).is_ok();
+    if stopped && result == "success" {
+        result = LastExit::STOPPED.to_owned();
     }
     let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     disk::record_exit(

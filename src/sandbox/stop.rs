@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use super::raw;
 use crate::error::{Context, Error, Result};
 use crate::layout::Layout;
-use crate::plan::{Init, Plan, Reload};
+use crate::plan::{Init, Plan, Reload, STOPPING};
 
 /// A PID 1 without a handler ignores every signal from its own namespace's outside but SIGKILL, so that waiting for it
 /// would last the whole stop timeout; it is killed at once. Where there is a handler systemd sends the stop signal itself.
@@ -16,6 +16,8 @@ pub fn stop(layout: &Layout, name: &str) -> Result<()> {
     let plan = Plan::read(&layout.state(name))?;
     // systemd runs this too when the payload has ended by itself.
     let Ok(payload) = main_pid() else { return Ok(()) };
+    // By this the clean-up tells a stop from a kill -9 of somebody else, which ends the same way.
+    fs::write(layout.state(name).join(STOPPING), "").context("cannot note the stop")?;
     let may_be_deaf = plan.sandbox.namespaces.pid && plan.sandbox.init == Init::None;
     if may_be_deaf && !hears(payload, plan.sandbox.stop_signal)? {
         raw::kill(payload, SIGKILL);
