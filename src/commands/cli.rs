@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     cat, check, disable, edit, enable, exec, image, kill, list, logs, reload, remove, restart, shell, show, start,
-    status, stop, wait,
+    status, stop, unit, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -56,6 +56,8 @@ pub enum Verb {
     Show(show::Show),
     /// Show the files of a definition.
     Cat(cat::Cat),
+    /// Show the unit that is running, or would be.
+    Unit(unit::Unit),
     /// Edit a definition, and check it before it is saved.
     Edit(edit::Edit),
     /// Make containers start at boot.
@@ -86,6 +88,7 @@ impl Verb {
             Self::Check(verb) => verb.run(host),
             Self::Show(verb) => verb.run(host),
             Self::Cat(verb) => verb.run(host),
+            Self::Unit(verb) => verb.run(host),
             Self::Edit(verb) => verb.run(host),
             Self::Enable(verb) => verb.run(host),
             Self::Disable(verb) => verb.run(host),

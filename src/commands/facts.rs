@@ -11,8 +11,8 @@ use crate::image::store::{ImageInfo, Store};
 use crate::plan::{Facts, environment_file};
 use crate::settings::Host;
 
-/// The facts for a definition whose image is this one and whose ids have been recorded.
-pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, disk: &Disk) -> Result<Facts> {
+/// The facts for a definition whose image is this one, and whose ids, if they have been recorded.
+pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -> Result<Facts> {
     let definition =
         loaded.files.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *loaded.name.as_str()));
     let pair = |(name, value): (&_, &Text)| {
@@ -25,7 +25,7 @@ pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, disk: &Disk) -> Res
         layout: host.layout.clone(),
         runner: runner()?,
         image,
-        ids: disk.record.ids,
+        ids,
         machine_id: machine_id(host)?,
         memory: memory()?,
         tasks: number(Path::new("/proc/sys/kernel/pid_max"))?,

@@ -11,11 +11,11 @@ use crate::definition::load::{self, Failure, Loaded};
 use crate::definition::model::UserNamespace;
 use crate::definition::site::Site;
 use crate::definition::types::{Dependency, MountSource, Name};
-use crate::definition::{Declared, Fault, Faults};
+use crate::definition::{Declared, Definition, Fault, Faults};
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk::{self, Disk, DiskRecord};
 use crate::image::lock::Lock;
-use crate::image::store::Store;
+use crate::image::store::{ImageInfo, Store};
 use crate::image::{ids, volume};
 use crate::network::{self, Netlink};
 use crate::output::diagnostics;
@@ -75,30 +75,17 @@ impl<'a> Launch<'a> {
 
     /// Makes the plan, and what must be recorded before it can be: the ids, the volumes.
     pub fn plan(&self, loaded: &Loaded) -> Result<Plan> {
-        let (host, name) = (self.host, loaded.name.as_str());
-        let existing = disk::open(&host.layout, name)?;
-        let mut definition = loaded.definition.clone();
-        if let Some(image) = kept_image(existing.as_ref(), definition.image.as_str())? {
-            eprintln!(
-                "soute: {name} keeps its disk, a copy of image {image}; `soute remove --keep-definition {name}` lets it \
-                 start on image {}",
-                definition.image
-            );
-            definition.image = image;
-        }
-        let image = facts::image(host, definition.image.as_str(), existing.as_ref())?;
-        let disk = self.record(name, &definition, existing)?;
-        for mount in &definition.mount {
+        let settled = Settled::new(self.host, loaded)?;
+        let disk = self.record(&loaded.name, &settled.definition, settled.disk)?;
+        for mount in &settled.definition.mount {
             if let Some(MountSource::Volume(volume)) = &mount.source {
-                volume::open(&host.layout, volume)?;
+                volume::open(&self.host.layout, volume)?;
             }
         }
-        let mut plan = Plan::build(&definition, &facts::facts(host, loaded, image, &disk)?)?;
-        plan.fingerprint = fingerprint(loaded);
-        Ok(plan)
+        build(self.host, loaded, &settled.definition, settled.image, disk.record.ids)
     }
 
-    fn record(&self, name: &str, definition: &crate::definition::Definition, existing: Option<Disk>) -> Result<Disk> {
+    fn record(&self, name: &str, definition: &Definition, existing: Option<Disk>) -> Result<Disk> {
         let layout = &self.host.layout;
         let own_ids = definition.namespaces.user == UserNamespace::Auto;
         if let Some(disk) = existing.filter(|disk| disk.record.ids.is_some() || !own_ids) {
@@ -138,6 +125,43 @@ impl<'a> Launch<'a> {
     fn check_neighbours(&self, name: &Name) -> Result<()> {
         let faults = Site::survey(&self.host.layout)?.conflicts_of(name);
         if faults.fatal() { Err(refuse(&faults.0)) } else { Ok(()) }
+    }
+}
+
+/// The plan that a start would make now, with nothing recorded for it.
+pub fn preview(host: &Host, loaded: &Loaded) -> Result<Plan> {
+    let Settled { definition, image, disk } = Settled::new(host, loaded)?;
+    build(host, loaded, &definition, image, disk.and_then(|disk| disk.record.ids))
+}
+
+fn build(host: &Host, loaded: &Loaded, definition: &Definition, image: ImageInfo, ids: Option<u32>) -> Result<Plan> {
+    let mut plan = Plan::build(definition, &facts::facts(host, loaded, image, ids)?)?;
+    plan.fingerprint = fingerprint(loaded);
+    Ok(plan)
+}
+
+/// A definition on the image that it will really run: a disk that is kept stays a copy of its own.
+struct Settled {
+    definition: Definition,
+    image: ImageInfo,
+    disk: Option<Disk>,
+}
+
+impl Settled {
+    fn new(host: &Host, loaded: &Loaded) -> Result<Self> {
+        let name = loaded.name.as_str();
+        let disk = disk::open(&host.layout, name)?;
+        let mut definition = loaded.definition.clone();
+        if let Some(image) = kept_image(disk.as_ref(), definition.image.as_str())? {
+            eprintln!(
+                "soute: {name} keeps its disk, a copy of image {image}; `soute remove --keep-definition {name}` lets it \
+                 start on image {}",
+                definition.image
+            );
+            definition.image = image;
+        }
+        let image = facts::image(host, definition.image.as_str(), disk.as_ref())?;
+        Ok(Self { definition, image, disk })
     }
 }
 

@@ -28,6 +28,7 @@ mod show;
 mod start;
 mod status;
 mod stop;
+mod unit;
 mod wait;
 
 use std::process::ExitCode;

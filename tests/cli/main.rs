@@ -6,3 +6,4 @@ mod edit;
 mod image;
 mod remove;
 mod site;
+mod unit;
