@@ -54,7 +54,11 @@ fn empty(top: BorrowedFd<'_>, dir: BorrowedFd<'_>, depth: usize, moved: &mut u64
         seek(dir, SeekFrom::Start(0))?;
         let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
-            let entry = entry?;
+            let entry = match entry {
+                // Somebody else removes the same leftover, and was faster: a removed directory cannot be read (ENOENT).
+                Err(Errno::NOENT) => return Ok(()),
+                other => other?,
+            };
             if matches!(entry.file_name().to_bytes(), b"." | b"..") {
                 continue;
             }
@@ -103,5 +107,26 @@ fn gone(result: Result<()>) -> Result<()> {
     match result {
         Err(Errno::NOENT) => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_at_once_remove_one_tree() {
+        let store = tempfile::tempdir().unwrap();
+        let dir = std::fs::File::open(store.path()).unwrap();
+        for _ in 0..20 {
+            for path in (0..100).map(|n| format!("tree/{}/{}/{n}", n % 7, n % 5)) {
+                std::fs::create_dir_all(store.path().join(path)).unwrap();
+            }
+            std::thread::scope(|scope| {
+                let removals: Vec<_> = (0..4).map(|_| scope.spawn(|| remove(dir.as_fd(), c"tree"))).collect();
+                removals.into_iter().for_each(|removal| assert_eq!(removal.join().unwrap(), Ok(())));
+            });
+            assert!(!store.path().join("tree").exists());
+        }
     }
 }
