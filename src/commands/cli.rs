@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    cat, check, disable, edit, enable, exec, image, kill, list, logs, reload, remove, restart, shell, show, start,
-    status, stop, unit, wait,
+    cat, check, create, disable, edit, enable, exec, image, kill, list, logs, reload, remove, restart, run, shell,
+    show, start, status, stop, unit, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -27,6 +27,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Write the definition of a container.
+    Create(Box<create::Create>),
+    /// Run a command in a new container that goes when it ends.
+    Run(Box<run::Run>),
     /// Start containers and wait until they are ready.
     Start(start::Start),
     /// Stop containers; disks and definitions are kept.
@@ -75,6 +79,8 @@ impl Verb {
     /// Does it.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         match self {
+            Self::Create(verb) => verb.run(host),
+            Self::Run(verb) => verb.run(host),
             Self::Start(verb) => verb.run(host),
             Self::Stop(verb) => verb.run(host),
             Self::Restart(verb) => verb.run(host),

@@ -170,7 +170,8 @@ fn variable(word: &str) -> Result<(String, Option<String>)> {
     Ok((key.to_string(), value))
 }
 
-fn set_default(environment: &mut Vec<(String, String)>, key: &str, value: String) {
+/// Sets a variable that is not set.
+pub fn set_default(environment: &mut Vec<(String, String)>, key: &str, value: String) {
     if !environment.iter().any(|(name, _)| name == key) {
         environment.push((key.to_owned(), value));
     }

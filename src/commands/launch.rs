@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::facts;
@@ -21,7 +22,7 @@ use crate::network::{self, Netlink};
 use crate::output::diagnostics;
 use crate::plan::{self, Plan};
 use crate::settings::Host;
-use crate::systemd::{Manager, Start};
+use crate::systemd::{Manager, Start, Started};
 
 /// How long the launcher waits at boot for a bridge that somebody else makes.
 const BRIDGE_WAIT: Duration = Duration::from_secs(30);
@@ -51,6 +52,14 @@ impl<'a> Launch<'a> {
     fn start_stopped(&self, name: &Name) -> Result<()> {
         let loaded = self.load(name)?;
         self.check_neighbours(name)?;
+        self.start_required(&loaded)?;
+        let plan = self.plan(&loaded, true)?;
+        self.run(&plan)
+    }
+
+    /// Starts what a container requires, and what it wants.
+    pub fn start_required(&self, loaded: &Loaded) -> Result<()> {
+        let name = &loaded.name;
         for dependency in containers(&loaded.definition.requires) {
             self.start(dependency)?;
         }
@@ -59,24 +68,33 @@ impl<'a> Launch<'a> {
                 eprintln!("soute: {error}, ignoring: {name} only wants it");
             }
         }
-        let plan = self.plan(&loaded)?;
-        self.run(&plan)
+        Ok(())
     }
 
     /// The definition as it is now; its faults are shown where they are.
     pub fn load(&self, name: &Name) -> Result<Loaded> {
-        let host = load::Host { systemd: Some(self.systemd) };
-        let loaded = load::load(&self.host.layout, name, |image| declared(self.host, image), toml::Table::new(), host);
+        let declared = |image: &Name| declared(self.host, image);
+        let loaded = load::load(&self.host.layout, name, declared, toml::Table::new(), self.facts());
         loaded.map_err(|failure| match failure {
             Failure::Error(error) => error,
             Failure::Faults(faults) => refuse(&faults.0),
         })
     }
 
-    /// Makes the plan, and what must be recorded before it can be: the ids, the volumes.
-    pub fn plan(&self, loaded: &Loaded) -> Result<Plan> {
+    /// A definition that is no file, held against those that are.
+    pub fn load_flags(&self, name: &Name, flags: toml::Table) -> Result<Loaded> {
+        load_flags(self.host, name, flags, Some(self.systemd))
+    }
+
+    fn facts(&self) -> load::Host {
+        load::Host { systemd: Some(self.systemd) }
+    }
+
+    /// Makes the plan, and what must be recorded before it can be: the ids, the volumes. What is `durable` outlasts a
+    /// power cut.
+    pub fn plan(&self, loaded: &Loaded, durable: bool) -> Result<Plan> {
         let settled = Settled::new(self.host, loaded)?;
-        let disk = self.record(&loaded.name, &settled.definition, settled.disk)?;
+        let disk = self.record(&loaded.name, &settled.definition, settled.disk, durable)?;
         for mount in &settled.definition.mount {
             if let Some(MountSource::Volume(volume)) = &mount.source {
                 volume::open(&self.host.layout, volume)?;
@@ -85,7 +103,7 @@ impl<'a> Launch<'a> {
         build(self.host, loaded, &settled.definition, settled.image, disk.record.ids)
     }
 
-    fn record(&self, name: &str, definition: &Definition, existing: Option<Disk>) -> Result<Disk> {
+    fn record(&self, name: &str, definition: &Definition, existing: Option<Disk>, durable: bool) -> Result<Disk> {
         let layout = &self.host.layout;
         let own_ids = definition.namespaces.user == UserNamespace::Auto;
         if let Some(disk) = existing.filter(|disk| disk.record.ids.is_some() || !own_ids) {
@@ -93,21 +111,26 @@ impl<'a> Launch<'a> {
         }
         let record = DiskRecord { image: definition.image.to_string(), ..DiskRecord::default() };
         match own_ids {
-            true => ids::assign(layout, self.host.pool, name, record, true),
-            false => disk::create_record(layout, name, &record, true),
+            true => ids::assign(layout, self.host.pool, name, record, durable),
+            false => disk::create_record(layout, name, &record, durable),
         }
     }
 
     /// Tells systemd, and waits for the container to be ready.
     pub fn run(&self, plan: &Plan) -> Result<()> {
+        self.begin(plan, Vec::new(), false).map(drop)
+    }
+
+    /// The same with descriptors for the unit; with `ends`, for a caller who waits for the end.
+    pub fn begin<'s>(&'s self, plan: &Plan, fds: Vec<(&str, BorrowedFd<'_>)>, ends: bool) -> Result<Started<'s>> {
         wait_for_bridges(plan)?;
         self.snapshot(plan)?;
         let mut shown = Progress::default();
         let mut show = |text: &str| shown.show(text);
         let progress = Some(&mut show as &mut dyn FnMut(&str));
-        let started = self.manager.start_transient(&plan.unit, Start { progress, ..Start::default() });
+        let started = self.manager.start_transient(&plan.unit, Start { fds, progress, ends });
         shown.clear();
-        started.map(drop)
+        started
     }
 
     /// The lock is not held across the start: of two that write the same snapshot, one wins the unit and both are right.
@@ -163,6 +186,14 @@ impl Settled {
         let image = facts::image(host, definition.image.as_str(), disk.as_ref())?;
         Ok(Self { definition, image, disk })
     }
+}
+
+/// A definition that is no file, checked like one.
+pub fn load_flags(host: &Host, name: &Name, flags: toml::Table, systemd: Option<u32>) -> Result<Loaded> {
+    let loaded = load::load_flags(&host.layout, name, |image| declared(host, image), flags, load::Host { systemd });
+    let loaded = loaded.map_err(|faults| refuse(&faults.0))?;
+    let conflicts = Site::survey(&host.layout)?.with(loaded.outline()).conflicts_of(name);
+    if conflicts.fatal() { Err(refuse(&conflicts.0)) } else { Ok(loaded) }
 }
 
 /// The hash of a definition as it is, whatever disk it finds.

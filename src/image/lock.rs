@@ -28,6 +28,15 @@ impl Lock {
         take(layout, file_name(name)?, FlockOperation::NonBlockingLockExclusive)
     }
 
+    /// Removes the lock of a name that is never used again, unless somebody holds it.
+    pub fn forget(layout: &Layout, name: &str) -> Result<()> {
+        match Self::try_name(layout, name) {
+            Err(error) if error.exit() == Exit::Busy => Ok(()),
+            Err(error) => Err(error),
+            Ok(_held) => std::fs::remove_file(layout.locks().join(name)).context("cannot remove a lock"),
+        }
+    }
+
     /// Waits for the lock of the id ranges. The leading dot keeps it apart from a container called "ids".
     pub fn ids(layout: &Layout) -> Result<Self> {
         take(layout, ".ids", FlockOperation::LockExclusive)
@@ -56,6 +65,8 @@ fn take(layout: &Layout, name: &str, operation: FlockOperation) -> Result<Lock> 
         .with_context(|| format!("cannot open lock {}", path.display()))?;
     loop {
         match flock(file.as_fd(), operation) {
+            // Its holder may have removed it: what we have locked then is nobody's lock any more.
+            Ok(()) if rustix::fs::fstat(&file)?.st_nlink == 0 => return take(layout, name, operation),
             Ok(()) => return Ok(Lock { _file: file }),
             Err(Errno::INTR) => {}
             Err(Errno::WOULDBLOCK) => {

@@ -9,6 +9,7 @@ mod disk;
 pub mod environment_file;
 mod facts;
 mod link;
+mod one_off;
 mod sandbox;
 mod snapshot;
 mod unit;

@@ -20,7 +20,7 @@ use rustix::net::{
     SendFlags, SocketFlags, SocketType, recvmsg, send, sendmsg, socketpair,
 };
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Exit, Result};
 
 /// Longer error texts are cut; a datagram of this size always fits.
 const TEXT: usize = 4000;
@@ -42,8 +42,8 @@ pub enum Message {
     Terminal,
     /// It failed; what to tell the user.
     Failed(String),
-    /// The program could not be executed; what to tell the user.
-    CannotExecute(String),
+    /// The program could not be executed: whether it is there at all, and what to tell the user.
+    CannotExecute(Exit, String),
     /// The other end is gone: by execve, or by death.
     Closed,
 }
@@ -74,7 +74,9 @@ impl Channel {
             Message::Go => (b'g', ""),
             Message::Terminal => (b't', ""),
             Message::Failed(text) => (b'f', text),
-            Message::CannotExecute(text) => (b'x', text),
+            Message::CannotExecute(Exit::CommandNotFound, text) => (b'n', text),
+            Message::CannotExecute(Exit::CannotInvoke, text) => (b'x', text),
+            Message::CannotExecute(_, text) => (b'f', text),
             Message::Closed => return Ok(()),
         };
         let mut bytes = vec![tag];
@@ -82,7 +84,7 @@ impl Channel {
         match send(&self.0, &bytes, SendFlags::NOSIGNAL) {
             // The other side has failed and gone; its last words say why.
             Err(Errno::PIPE) => match self.hear()? {
-                Message::Failed(text) | Message::CannotExecute(text) => Err(Error::failed(text)),
+                Message::Failed(text) | Message::CannotExecute(_, text) => Err(Error::failed(text)),
                 _ => Err(Error::failed("the other side of the sandbox has gone")),
             },
             other => other.map(drop).context("cannot speak to the other side of the sandbox"),
@@ -125,7 +127,7 @@ impl Channel {
     pub fn expect(&self, wanted: &Message) -> Result<()> {
         match self.hear()? {
             heard if heard == *wanted => Ok(()),
-            Message::Failed(text) | Message::CannotExecute(text) => Err(Error::failed(text)),
+            Message::Failed(text) | Message::CannotExecute(_, text) => Err(Error::failed(text)),
             Message::Closed => Err(Error::failed("the other side of the sandbox has gone")),
             other => Err(Error::failed(format!("heard {other:?} from the sandbox in place of {wanted:?}"))),
         }
@@ -143,7 +145,8 @@ fn parse(bytes: &[u8]) -> Result<Message> {
         b't' => Message::Terminal,
         b's' => Message::Started(text().parse().map_err(Error::failed)?),
         b'f' => Message::Failed(text()),
-        b'x' => Message::CannotExecute(text()),
+        b'n' => Message::CannotExecute(Exit::CommandNotFound, text()),
+        b'x' => Message::CannotExecute(Exit::CannotInvoke, text()),
         other => return Err(Error::failed(format!("the other side of the sandbox said {other:#x}"))),
     })
 }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::error::{Error, Result};
 use crate::image::disk::{self, LastExit};
+use crate::image::lock::Lock;
 use crate::instances;
 use crate::layout::Layout;
 use crate::logs;
@@ -20,12 +21,25 @@ pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
     let _ = std::fs::remove_file(layout.state(name).join(MAIN_PID));
     failures.push(detach(&plan));
     if plan.ephemeral {
-        failures.push(disk::remove(layout, name).map(drop));
-        let _ = std::fs::remove_dir_all(layout.state(name));
+        failures.push(forget(layout, name));
     } else if plan.disk.mode == DiskMode::Fresh {
         failures.push(disk::destroy_copy(layout, name));
     }
     all(failures)
+}
+
+/// Everything of a one-off container.
+pub fn forget(layout: &Layout, name: &str) -> Result<()> {
+    let gone = |result: std::io::Result<()>| match result {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    };
+    all(vec![
+        disk::remove(layout, name).map(drop),
+        gone(std::fs::remove_dir_all(layout.state(name))),
+        Lock::forget(layout, name),
+        gone(std::fs::remove_file(layout.runtime_definitions().join(format!("{name}.toml")))),
+    ])
 }
 
 /// Before a start: what a killed clean-up has not done. What stays in the way shows itself at the next step.

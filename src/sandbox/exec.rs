@@ -10,9 +10,10 @@ use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 use rustix::termios::Winsize;
 
 use super::channel::{Channel, Message};
@@ -78,6 +79,15 @@ impl Target {
             return Err(Error::new(Exit::Busy, format!("{name} is frozen, systemctl thaw {unit} lets it run again")));
         }
         Ok(Self { pid: number, pidfd, cgroup })
+    }
+}
+
+impl Target {
+    /// Sends it a signal; its number cannot have become another's.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let signal = rustix::process::Signal::from_named_raw(signal as i32);
+        let signal = signal.ok_or_else(|| Error::failed("no such signal"))?;
+        pidfd_send_signal(&self.pidfd, signal).context("cannot signal the payload")
     }
 }
 
@@ -168,7 +178,8 @@ fn started(channel: &Channel, joiner: Pid) -> Result<(Pid, Option<OwnedFd>)> {
         match channel.receive() {
             Ok((Message::Started(pid), _)) => child = Some(Pid::from_raw(pid)),
             Ok((Message::Terminal, fd)) => master = fd,
-            Ok((Message::CannotExecute(text) | Message::Failed(text), _)) => failure = Some(text),
+            Ok((Message::CannotExecute(exit, text), _)) => failure = Some(Error::new(exit, text)),
+            Ok((Message::Failed(text), _)) => failure = Some(Error::failed(text)),
             Ok((Message::Closed, _)) => break Ok(()),
             Ok((other, _)) => break Err(Error::failed(format!("heard {other:?} from the command"))),
             Err(error) => break Err(error),
@@ -177,15 +188,10 @@ fn started(channel: &Channel, joiner: Pid) -> Result<(Pid, Option<OwnedFd>)> {
     let _ = wait(joiner);
     end?;
     match (child, failure) {
-        (Some(child), Some(text)) => {
-            let exit = match wait(child) {
-                Ok(126) => Exit::CannotInvoke,
-                Ok(127) => Exit::CommandNotFound,
-                _ => Exit::Failed,
-            };
-            Err(Error::new(exit, text))
+        (child, Some(error)) => {
+            let _ = child.map(wait);
+            Err(error)
         }
-        (None, Some(text)) => Err(Error::failed(text)),
         (Some(child), None) => Ok((child, master)),
         (None, None) => Err(Error::new(Exit::NotRunning, "the container has ended")),
     }

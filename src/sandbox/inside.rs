@@ -22,21 +22,27 @@ const EXIT_NAMESPACE: i32 = 226;
 const EXIT_EXEC: i32 = 203;
 
 /// Builds the container around this process and becomes its payload.
-pub fn become_payload(plan: &Plan, sources: &Sources, channel: Channel) -> ! {
+///
+/// `runner` is a channel on which nothing is said: its end is that of the runner, after systemd has heard all from it. Until
+/// then this process must not end, or systemd would see a payload that ended before it was ready, or without its last words.
+pub fn become_payload(plan: &Plan, sources: &Sources, channel: Channel, runner: Channel) -> ! {
     let (message, status) =
         match build(plan, sources, &channel).and_then(|credentials| wait_for_go(plan, &channel, credentials)) {
             Err(error) => (Message::Failed(error.to_string()), EXIT_NAMESPACE),
             Ok((Role::Reaper(payload), _)) => {
                 // The payload's execve must be the last one to close it.
                 drop(channel);
-                reaper::serve(payload)
+                let runner = (plan.sandbox.ready == Ready::Exec).then_some(runner);
+                reaper::serve(payload, runner)
             }
             Ok((Role::Payload, credentials)) => match execute::execute(&payload(&plan.sandbox), &credentials) {
-                Err(error) => (Message::CannotExecute(error.to_string()), EXIT_EXEC),
+                Err(error) => (Message::CannotExecute(error.exit(), error.to_string()), EXIT_EXEC),
             },
         };
     // When the runner is gone there is nobody to tell.
     let _ = channel.say(&message);
+    drop(channel);
+    let _ = runner.hear();
     std::process::exit(status)
 }
 
@@ -51,6 +57,9 @@ fn payload(sandbox: &Sandbox) -> Process {
 
 fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Credentials> {
     let sandbox = &plan.sandbox;
+    if sandbox.init == Init::Reaper {
+        reaper::hold_signals()?;
+    }
     channel.expect(&Message::Mapped)?;
     if sandbox.namespaces.user {
         become_root_inside()?;

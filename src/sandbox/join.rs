@@ -12,7 +12,7 @@ use super::exec::{Streams, Target};
 use super::raw::{self, Cloned};
 use super::user::{self, Credentials};
 use super::{execute, root};
-use crate::error::{Context, Exit, Result};
+use crate::error::{Context, Result};
 use crate::plan::{IdRange, Namespaces, Plan, Process};
 use crate::terminal::{Stdio, null, pty};
 
@@ -88,11 +88,8 @@ fn become_command(plan: &Plan, process: &Process, streams: &Streams, channel: &C
         Err(error) => error,
         Ok(never) => match never {},
     };
-    let _ = channel.say(&Message::CannotExecute(error.to_string()));
-    std::process::exit(match error.exit() {
-        exit @ (Exit::CannotInvoke | Exit::CommandNotFound) => exit as i32,
-        _ => 125,
-    })
+    let _ = channel.say(&Message::CannotExecute(error.exit(), error.to_string()));
+    std::process::exit(error.exit() as i32)
 }
 
 fn attempt(plan: &Plan, process: &Process, streams: &Streams, channel: &Channel) -> Result<Infallible> {

@@ -8,6 +8,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
+use super::channel::Channel;
 use super::raw::{self, Cloned};
 use crate::error::{Context, Result};
 
@@ -20,18 +21,26 @@ pub enum Role {
     Reaper(Pid),
 }
 
+/// From its first moment on, so that none is lost: the kernel drops what a PID 1 neither blocks nor handles. The payload's
+/// mask is emptied before execve.
+pub fn hold_signals() -> Result<()> {
+    SigSet::all().thread_block().context("cannot block the signals")
+}
+
 /// Makes the payload's process.
 pub fn split() -> Result<Role> {
-    // Blocked before the split, so that none is lost in between; the payload's mask is emptied before execve.
-    SigSet::all().thread_block().context("cannot block the signals")?;
     Ok(match raw::clone3(0, None).context("cannot start the payload")? {
-        Cloned::Child => Role::Payload,
+        Cloned::Child => {
+            // Only who leads a session can have a controlling terminal.
+            rustix::process::setsid().context("cannot start a session")?;
+            Role::Payload
+        }
         Cloned::Parent(pid) => Role::Reaper(Pid::from_raw(pid.as_raw_nonzero().get())),
     })
 }
 
-/// Waits for signals: SIGCHLD is ours, every other one is the payload's.
-pub fn serve(payload: Pid) -> ! {
+/// Waits for signals: SIGCHLD is ours, every other one is the payload's. Where there is a runner to outlive, it is waited for.
+pub fn serve(payload: Pid, runner: Option<Channel>) -> ! {
     // Of all that root may do in here a reaper needs to signal a payload of another user, no more.
     let kill = CapabilitySet::KILL;
     let _ = set_capabilities(
@@ -40,18 +49,22 @@ pub fn serve(payload: Pid) -> ! {
     );
     loop {
         match raw::wait_for_signal() {
-            SIGCHLD => reap(payload),
+            SIGCHLD => reap(payload, runner.as_ref()),
             signal => raw::kill(payload, signal),
         }
     }
 }
 
-fn reap(payload: Pid) {
+fn reap(payload: Pid, runner: Option<&Channel>) {
+    let end = |status| -> ! {
+        let _ = runner.map(Channel::hear);
+        std::process::exit(status)
+    };
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, status)) if pid == payload => std::process::exit(status),
+            Ok(WaitStatus::Exited(pid, status)) if pid == payload => end(status),
             // The kernel lets no signal of its own end PID 1, so the shell's convention has to say it.
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == payload => std::process::exit(128 + signal as i32),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == payload => end(128 + signal as i32),
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
             Ok(_) | Err(_) => {}
         }

@@ -9,16 +9,21 @@ use crate::settings::Host;
 
 /// `soute-runner [--root DIR] COMMAND NAME`.
 pub fn main() -> ExitCode {
-    match run(std::env::args().skip(1).collect()) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let starts = arguments.iter().rev().nth(1).is_some_and(|command| command == "start");
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("soute-runner: {error}");
+            // Where stderr is that of `soute run`, which hears of it by STATUS=, the user would read it twice.
+            if !starts || std::env::var_os("JOURNAL_STREAM").is_some() {
+                eprintln!("soute-runner: {error}");
+            }
             ExitCode::from(error.exit() as u8)
         }
     }
 }
 
-fn run(arguments: Vec<String>) -> Result<()> {
+fn run(arguments: &[String]) -> Result<()> {
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     let (root, words) = match words[..] {
         ["--root", root, ref rest @ ..] => (root, rest),

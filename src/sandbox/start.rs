@@ -12,7 +12,7 @@ use super::notify::{Manager, PayloadSocket};
 use super::raw::{self, Cloned};
 use super::sources::Sources;
 use super::{cgroup, clean, copy, inside};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Exit, Result};
 use crate::instances::{self, Instance};
 use crate::layout::Layout;
 use crate::network::Netlink;
@@ -21,23 +21,38 @@ use crate::plan::{IdRange, Init, MAIN_PID, Namespaces, Plan};
 /// Starts a container: returns when its payload is systemd's child and main process, and ready.
 pub fn start(layout: &Layout, name: &str) -> Result<()> {
     let systemd = Manager::from_environment()?;
+    build(layout, name, &systemd).inspect_err(|error| {
+        let errno = match error.exit() {
+            Exit::CommandNotFound => format!("\nERRNO={}", libc::ENOENT),
+            Exit::CannotInvoke => format!("\nERRNO={}", libc::EACCES),
+            _ => String::new(),
+        };
+        // When systemd cannot be told, it sees the failure all the same.
+        let text = error.to_string().replace('\n', "; ");
+        let _ = systemd.tell(&format!("STATUS={text}{errno}")).and_then(|()| systemd.barrier());
+    })
+}
+
+fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
     let plan = Plan::read(&layout.state(name))?;
     clean::leftovers(layout, &plan);
-    copy::make_disk(layout, &plan, &systemd)?;
+    copy::make_disk(layout, &plan, systemd)?;
     let (sources, socket) = Sources::open(layout, &plan)?;
     let (ours, theirs) = Channel::pair()?;
+    // Lives until this process ends, and tells the payload so.
+    let (_end, runner) = Channel::pair()?;
     let payload = match raw::clone3(clone_flags(plan.sandbox.namespaces), None).context("cannot make the namespaces")? {
         Cloned::Child => {
-            drop(ours);
-            inside::become_payload(&plan, &sources, theirs)
+            drop((ours, _end));
+            inside::become_payload(&plan, &sources, theirs, runner)
         }
         Cloned::Parent(pid) => Payload { pid },
     };
     drop(theirs);
     payload.prepare(&plan, &sources, &ours)?;
     drop(sources);
-    payload.hand_over(layout, &plan, &systemd, &ours)?;
-    wait_until_ready(&systemd, socket)
+    payload.hand_over(layout, &plan, systemd, &ours)?;
+    wait_until_ready(systemd, socket)
 }
 
 /// The process that becomes the payload.
@@ -80,11 +95,8 @@ impl Payload {
         channel.say(&Message::Go)?;
         match channel.hear()? {
             Message::Closed => Ok(()),
-            Message::CannotExecute(text) | Message::Failed(text) => {
-                systemd.tell(&format!("STATUS={text}"))?;
-                systemd.barrier()?;
-                Err(Error::failed(text))
-            }
+            Message::CannotExecute(exit, text) => Err(Error::new(exit, text)),
+            Message::Failed(text) => Err(Error::failed(text)),
             other => Err(Error::failed(format!("heard {other:?} from the payload"))),
         }
     }

@@ -25,6 +25,9 @@ pub(super) async fn judge(bus: &Bus, unit: &str, job: &str, seen: &Seen, ends: b
             _ => {}
         }
     }
+    if ends && !seen.text.is_empty() {
+        return Err(Failure::Final(explain_briefly(seen)));
+    }
     Err(Failure::Final(explain(unit, job, seen, began(bus, unit).await)))
 }
 
@@ -41,6 +44,16 @@ async fn began(bus: &Bus, unit: &str) -> u64 {
         u64::try_from(now.saturating_sub(Duration::from_secs(5)).as_micros()).unwrap_or_default()
     };
     began.filter(|time| *time > 0).unwrap_or_else(just_now)
+}
+
+/// Who waits for the end wants to know of the program, and has seen what it wrote.
+fn explain_briefly(seen: &Seen) -> Error {
+    let exit = match seen.errno {
+        0 => Exit::Failed,
+        nix::libc::ENOENT => Exit::CommandNotFound,
+        _ => Exit::CannotInvoke,
+    };
+    Error::new(exit, journal::printable(&seen.text))
 }
 
 /// The failure in the service's own words, with the last lines that it logged.

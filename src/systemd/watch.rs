@@ -28,6 +28,8 @@ pub(super) struct Seen {
     pub(super) result: String,
     /// What the service said last through STATUS=.
     pub(super) text: String,
+    /// And through ERRNO=.
+    pub(super) errno: i32,
 }
 
 impl Seen {
@@ -40,6 +42,7 @@ impl Seen {
         } else if interface == SERVICE {
             self.result = text("Result").unwrap_or_default();
             self.text = text("StatusText").unwrap_or_default();
+            self.errno = number("StatusErrno").unwrap_or_default();
             self.code = Code::from_wait(number("ExecMainCode").unwrap_or_default());
             self.status = number("ExecMainStatus").unwrap_or_default();
         }

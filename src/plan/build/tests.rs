@@ -233,3 +233,17 @@ fn what_is_weakened_has_a_name_and_what_is_usual_has_none() {
     assert_eq!(plan(text).weakened(), expected);
     assert_eq!(plan("[security]\ncapabilities = { drop = [\"ALL\"] }").weakened(), Vec::<String>::new());
 }
+
+#[test]
+fn an_attached_container_has_its_callers_streams_and_nothing_beside_it() {
+    let mut plan = plan("requires = [\"db\"]");
+    plan.attach(true);
+    plan.forget_at_end();
+    for name in ["StandardInput", "StandardOutput", "StandardError", "Requires", "Wants", "Before"] {
+        assert_eq!(plan.unit.get(name), None, "{name}");
+    }
+    assert_eq!(plan.unit.get("After").cloned(), texts(&["network.target", "soute-up@db.target"]));
+    assert_eq!(plan.unit.get("PartOf").cloned(), texts(&["soute-up@db.target"]));
+    assert_eq!(plan.unit.get("CollectMode"), Some(&Value::Text("inactive-or-failed".into())));
+    assert_eq!((plan.sandbox.log, plan.sandbox.process.terminal), (None, true));
+}

@@ -1,0 +1,109 @@
+//! `key=value,key=value` of one flag, as a table.
+
+use toml_edit::{Array, InlineTable, Value};
+
+use crate::error::{Error, Exit, Result};
+
+/// What a flag of pairs is about.
+pub struct Pairs {
+    /// The flag, for messages.
+    pub flag: &'static str,
+    /// Words for keys that other tools have.
+    pub aliases: &'static [(&'static str, &'static str)],
+    /// Keys that hold a list: given again they grow.
+    pub lists: &'static [&'static str],
+    /// Keys that are true where they stand alone.
+    pub flags: &'static [&'static str],
+    /// Keys that hold a whole number.
+    pub numbers: &'static [&'static str],
+}
+
+/// --network
+pub const NETWORK: Pairs = Pairs {
+    flag: "--network",
+    aliases: &[("ip", "address")],
+    lists: &["address", "gateway"],
+    flags: &[],
+    numbers: &["mtu"],
+};
+
+/// --mount
+pub const MOUNT: Pairs = Pairs {
+    flag: "--mount",
+    aliases: &[
+        ("src", "source"),
+        ("dst", "target"),
+        ("destination", "target"),
+        ("ro", "read-only"),
+        ("readonly", "read-only"),
+    ],
+    lists: &["options"],
+    flags: &["read-only", "recursive"],
+    numbers: &[],
+};
+
+impl Pairs {
+    /// The table that the words stand for.
+    pub fn table(&self, text: &str) -> Result<InlineTable> {
+        let mut table = InlineTable::new();
+        for word in text.split(',') {
+            let (key, value) = match word.split_once('=') {
+                Some((key, value)) => (self.key(key), Some(value)),
+                None => (self.key(word), None),
+            };
+            let value = self.value(key, value).ok_or_else(|| self.refuse(word))?;
+            self.insert(&mut table, key, value)?;
+        }
+        Ok(table)
+    }
+
+    fn key<'a>(&self, word: &'a str) -> &'a str {
+        self.aliases.iter().find(|(alias, _)| *alias == word).map_or(word, |(_, key)| key)
+    }
+
+    fn value(&self, key: &str, text: Option<&str>) -> Option<Value> {
+        let is = |keys: &[&str]| keys.contains(&key);
+        match text {
+            _ if key.is_empty() => None,
+            None => is(self.flags).then(|| true.into()),
+            Some("true") if is(self.flags) => Some(true.into()),
+            Some("false") if is(self.flags) => Some(false.into()),
+            Some(text) if is(self.numbers) => Some(number(text)),
+            Some(text) => Some(text.into()),
+        }
+    }
+
+    fn insert(&self, table: &mut InlineTable, key: &str, value: Value) -> Result<()> {
+        if self.lists.contains(&key) {
+            let list = table.get_or_insert(key, Array::new());
+            list.as_array_mut().map(|list| list.push(value)).ok_or_else(|| self.refuse(key))
+        } else if table.insert(key, value).is_some() {
+            Err(Error::new(Exit::Usage, format!("{} has {key} twice", self.flag)))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn refuse(&self, word: &str) -> Error {
+        let word = crate::definition::types::escaped(word);
+        Error::new(Exit::Usage, format!("{}: \"{word}\" is not KEY=VALUE", self.flag))
+    }
+}
+
+/// A number where the text is one, as TOML has it without quotes.
+pub fn number(text: &str) -> Value {
+    // "infinity" and "nan" are numbers to Rust.
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte)) {
+        return text.into();
+    }
+    let whole = text.parse::<i64>().map(Value::from);
+    whole.or_else(|_| text.parse::<f64>().map(Value::from)).unwrap_or_else(|_| text.into())
+}
+
+/// KEY=VALUE of a flag.
+pub fn pair<'a>(flag: &str, word: &'a str) -> Result<(&'a str, &'a str)> {
+    let shown = crate::definition::types::escaped(word);
+    word.split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .ok_or_else(|| Error::new(Exit::Usage, format!("{flag}: \"{shown}\" is not KEY=VALUE")))
+}
