@@ -30,7 +30,9 @@ pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> 
         (Some(ids), DiskKind::Tree, Some(disk)) => !can_be_idmapped(disk.dir(), ids)?,
         _ => false,
     };
-    let copy = DiskPlan { name: &plan.name, image: &plan.image.name, shift, durable: plan.disk.mode == DiskMode::Keep };
+    // What goes when it ends need not outlast a crash.
+    let durable = plan.disk.mode == DiskMode::Keep && !plan.ephemeral;
+    let copy = DiskPlan { name: &plan.name, image: &plan.image.name, shift, durable };
     let mut told = Instant::now();
     disk::materialize(layout, &copy, &mut |done, total| {
         if told.elapsed() >= EVERY {
