@@ -11,6 +11,7 @@ CARGO ?= cargo
 BINDIR = $(PREFIX)/bin
 LIBEXECDIR = $(PREFIX)/libexec/soute
 DATADIR = $(PREFIX)/share
+ZSHDIR = $(DATADIR)/zsh/site-functions
 # systemd looks for units and generators below /usr and /usr/local alike; pkg-config knows where, given the prefix.
 systemd = $(shell pkg-config --define-variable=rootprefix=$(PREFIX) --define-variable=root_prefix=$(PREFIX) \
     --variable=$(1) systemd 2>/dev/null)
@@ -20,26 +21,29 @@ GENERATORDIR := $(or $(call systemd,systemdsystemgeneratordir),$(PREFIX)/lib/sys
 # cargo's name for a profile and for its directory differ for dev only.
 OUT = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 STAGE = $(CURDIR)/target/lab/stage
+# Man page, completions and schema that the code itself writes.
+SHARE = target/share
 
 .PHONY: all install uninstall deps stage test demo lab
 
 # generator and runner are on the start path: static, they come up in less than 0.3 ms. soute is not, because the names
 # of the host's users need the dynamic C library. All three share one build of the dependencies.
 all:
-	$(CARGO) build --locked --profile $(PROFILE) --bin soute
+	$(CARGO) build --locked --profile $(PROFILE) --bin soute --example generate
 	for bin in soute-runner soute-generator; do \
 	    $(CARGO) rustc --locked --profile $(PROFILE) --bin $$bin -- -C target-feature=+crt-static || exit; \
 	done
+	$(OUT)/examples/generate '$(SHARE)'
 
 # Builds only where there is nothing yet, so that `make && sudo make install` needs no Rust for root.
-$(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-generator:
+$(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-generator $(SHARE)/man/man8/soute.8:
 	$(MAKE) all
 
 UNITS = $(notdir $(wildcard units/*))
 MAN5 = $(wildcard man/*.5)
 MAN8 = $(wildcard man/*.8)
 
-install: $(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-generator
+install: $(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-generator $(SHARE)/man/man8/soute.8
 	install -D -m 755 -t '$(DESTDIR)$(BINDIR)' $(OUT)/soute
 	install -D -m 755 -t '$(DESTDIR)$(LIBEXECDIR)' $(OUT)/soute-runner
 	install -D -m 755 -t '$(DESTDIR)$(GENERATORDIR)' $(OUT)/soute-generator
@@ -47,14 +51,23 @@ install: $(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-generator
 	for unit in $(UNITS); do \
 	    sed 's,@BINDIR@,$(BINDIR),g; s,@LIBEXECDIR@,$(LIBEXECDIR),g' "units/$$unit" >'$(DESTDIR)$(UNITDIR)'/"$$unit" || exit; \
 	done
-	$(if $(MAN5),install -D -m 644 -t '$(DESTDIR)$(DATADIR)/man/man5' $(MAN5))
-	$(if $(MAN8),install -D -m 644 -t '$(DESTDIR)$(DATADIR)/man/man8' $(MAN8))
+	install -d '$(DESTDIR)$(DATADIR)/man/man5' '$(DESTDIR)$(DATADIR)/man/man8'
+	for page in $(MAN5) $(MAN8) $(SHARE)/man/man8/soute.8; do \
+	    sed 's,/usr/share/soute,$(DATADIR)/soute,g; s,/usr/lib/systemd/system-generators,$(GENERATORDIR),g' "$$page" \
+	        >"$(DESTDIR)$(DATADIR)/man/man$${page##*.}/$${page##*/}" || exit; \
+	done
+	install -D -m 644 -t '$(DESTDIR)$(DATADIR)/soute' $(SHARE)/soute/container-1.schema.json
+	install -D -m 644 -t '$(DESTDIR)$(DATADIR)/bash-completion/completions' $(SHARE)/bash-completion/completions/soute
+	install -D -m 644 -t '$(DESTDIR)$(ZSHDIR)' $(SHARE)/zsh/site-functions/_soute
+	install -D -m 644 -t '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d' $(SHARE)/fish/vendor_completions.d/soute.fish
 
 uninstall:
 	rm -f '$(DESTDIR)$(BINDIR)/soute' '$(DESTDIR)$(GENERATORDIR)/soute-generator'
 	rm -rf '$(DESTDIR)$(LIBEXECDIR)' '$(DESTDIR)$(DATADIR)/soute'
 	rm -f $(UNITS:%='$(DESTDIR)$(UNITDIR)/%') $(MAN5:man/%='$(DESTDIR)$(DATADIR)/man/man5/%') \
-	    $(MAN8:man/%='$(DESTDIR)$(DATADIR)/man/man8/%')
+	    $(MAN8:man/%='$(DESTDIR)$(DATADIR)/man/man8/%') '$(DESTDIR)$(DATADIR)/man/man8/soute.8' \
+	    '$(DESTDIR)$(DATADIR)/bash-completion/completions/soute' '$(DESTDIR)$(ZSHDIR)/_soute' \
+	    '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/soute.fish'
 
 # What the lab shows as /usr/local: the same installation that a package would make.
 stage: all

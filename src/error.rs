@@ -1,4 +1,4 @@
-//! One error voice: action and object, lower case, causes chained with ": ", and the exit status that DESIGN promises.
+//! One error voice: action and object, lower case, causes chained with ": ", and the exit statuses of soute(8).
 
 use std::fmt::{self, Display};
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The directories of one soute host; DESIGN 5 is the table.
+/// The directories of one soute host; FILES of soute(8) is the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,

@@ -1,24 +1,40 @@
 //! soute runs containers as systemd units.
 //!
-//! A TOML [`definition`] is read and checked, becomes a pure [`plan`], and the plan is told to systemd ([`systemd`]) as one
-//! transient unit. systemd starts the runner in it, which makes the disk (`image`), builds the namespaces (`sandbox`),
-//! plugs in the wires ([`network`]) and hands the payload over as MainPID. Nothing of soute stays.
+//! A TOML definition is read in layers and checked, becomes a plan, and the plan is told to systemd as one transient unit
+//! and written to a snapshot. systemd starts the runner in that unit; from the snapshot it makes the disk, builds the
+//! namespaces, plugs in the wires, hands the payload over as MainPID and is gone. Nothing of soute stays.
+//!
+//! In the order of that path, and arrows never go back:
+//!
+//! 1. [`definition`]: what the user wrote; types, layers, checks, faults. Pure, but for the files that it reads.
+//! 2. [`plan`]: what it means; a pure function of the definition and of facts about the host.
+//! 3. [`systemd`]: how systemd is told; the one place with D-Bus.
+//! 4. [`sandbox`]: inside the unit; the runner, in one thread, and the one file with `unsafe`.
+//! 5. [`image`]: where roots come from; the store, the private copies, the ids.
+//! 6. [`network`]: wires; a veth a link, by rtnetlink.
+//! 7. [`logs`]: what a payload writes to /dev/stdout, from a FIFO into the journal.
+//! 8. [`generator`]: at boot; definitions become launcher links.
+//!
+//! Around it: [`commands`] has a file for each verb and puts the others together, [`terminal`] relays for the attached
+//! ones, [`output`] is what users read. [`layout`] says where everything lives, [`settings`] what the host decides,
+//! [`instances`] who runs, and [`error`] is the voice of every failure.
 
 pub mod definition;
 pub mod plan;
 pub mod systemd;
 
-pub mod generator;
+pub mod sandbox;
 
 pub mod image;
 pub mod network;
-pub mod sandbox;
 
 pub mod logs;
-pub mod terminal;
+
+pub mod generator;
 
 pub mod commands;
 pub mod output;
+pub mod terminal;
 
 pub mod error;
 pub mod instances;

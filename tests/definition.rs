@@ -117,7 +117,7 @@ fn schema_keys(schema: &serde_json::Value, path: &str, keys: &mut BTreeSet<Strin
     }
 }
 
-/// The fixture above is DEFINITION.md's list of keys; the schema for editors has those and no others.
+/// The fixture above has every key of soute.toml(5); the schema for editors has those and no others.
 #[test]
 fn the_schema_has_every_key() {
     let text = include_str!("definition/every-key.toml");

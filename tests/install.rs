@@ -29,12 +29,21 @@ fn install_puts_everything_below_destdir_and_uninstall_takes_it_away() {
         "755 /usr/lib/systemd/system-generators/soute-generator",
         "644 /usr/lib/systemd/system/soute-start@.service",
         "644 /usr/lib/systemd/system/soute.slice",
+        "644 /usr/share/man/man5/soute.toml.5",
+        "644 /usr/share/man/man8/soute.8",
+        "644 /usr/share/man/man8/soute-generator.8",
+        "644 /usr/share/soute/container-1.schema.json",
+        "644 /usr/share/bash-completion/completions/soute",
+        "644 /usr/share/zsh/site-functions/_soute",
+        "644 /usr/share/fish/vendor_completions.d/soute.fish",
     ] {
         assert!(installed.iter().any(|line| line == file), "{file} in {installed:#?}");
     }
     let launcher = std::fs::read_to_string(destdir.path().join("usr/lib/systemd/system/soute-start@.service")).unwrap();
     assert!(launcher.contains("ExecStart=/usr/bin/soute start"), "{launcher}");
     assert!(!launcher.contains("@BINDIR@"), "{launcher}");
+    let page = std::fs::read_to_string(destdir.path().join("usr/share/man/man8/soute.8")).unwrap();
+    assert!(page.contains(".Ss soute start\n") && page.contains(".Ss soute image import\n"), "{page}");
     make("uninstall", destdir.path());
     assert_eq!(files(destdir.path()), Vec::<String>::new());
 }

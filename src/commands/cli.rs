@@ -12,12 +12,16 @@ use super::{
 use crate::error::Result;
 use crate::settings::Host;
 
+const FILES: &str = "The container NAME is described by /etc/soute/containers/NAME.toml, see soute.toml(5), and runs \
+                     as the systemd unit soute@NAME.service, see soute(8).";
+
 /// Containers as plain systemd units.
 #[derive(Debug, Parser)]
-#[command(name = "soute", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "soute", version, max_term_width = 100, disable_help_subcommand = true, after_help = FILES)]
 pub struct Cli {
     /// Look for all of soute's files below DIR.
     #[arg(long, value_name = "DIR", default_value = "/", env = "SOUTE_ROOT", global = true, hide_env_values = true)]
+    #[arg(display_order = 900)]
     pub root: PathBuf,
     /// What to do.
     #[command(subcommand)]
@@ -32,29 +36,49 @@ pub enum Verb {
     /// Run a command in a new container that goes when it ends.
     Run(Box<run::Run>),
     /// Start containers and wait until they are ready.
+    ///
+    /// What they require is started first. One that runs is left as it is; one whose disk is not there yet gets a copy of
+    /// its image.
     Start(start::Start),
     /// Stop containers; disks and definitions are kept.
+    ///
+    /// Containers that require one of them are stopped with it.
     Stop(stop::Stop),
     /// Start containers again, as their definitions are now.
+    ///
+    /// `systemctl restart soute@NAME` would start what was started before. What was stopped because it requires one of
+    /// them is started again too.
     Restart(restart::Restart),
     /// Make containers read their configuration again.
+    ///
+    /// By the signal or the command below `[reload]` in the definition.
     Reload(reload::Reload),
     /// Send a signal to containers.
     Kill(kill::Kill),
     /// Wait until containers have ended.
+    ///
+    /// Prints the exit status of each, or 128 and the number of the signal that ended it.
     Wait(wait::Wait),
     /// List containers.
+    ///
+    /// BOOT is what starts the container at boot: autostart in its definition, or systemctl enable (enabled).
     #[command(visible_aliases = ["ls", "ps"])]
     List(list::List),
     /// Show everything about a container.
     Status(status::Status),
     /// Run a command in a running container.
+    ///
+    /// It has the namespaces, limits and privileges of the payload. Flags of the command's own come after --.
     Exec(exec::Exec),
     /// Open a shell in a running container.
     Shell(shell::Shell),
     /// Show the log of a container, by journalctl.
+    ///
+    /// Everything after NAME goes to journalctl.
     Logs(logs::Logs),
     /// Check definitions, and show every fault where it is written.
+    ///
+    /// Each alone, and all against each other. Warnings are shown and do not count as faults.
     Check(check::Check),
     /// Show a merged definition, and where each value comes from.
     Show(show::Show),
@@ -65,10 +89,17 @@ pub enum Verb {
     /// Edit a definition, and check it before it is saved.
     Edit(edit::Edit),
     /// Make containers start at boot.
+    ///
+    /// By autostart = true in the definition, whose comments stay, or in a drop-in where the definition is not in
+    /// /etc/soute.
     Enable(enable::Enable),
     /// Keep containers from starting at boot.
+    ///
+    /// By autostart = false in a definition that says true; what systemctl enable has made goes too.
     Disable(disable::Disable),
     /// Remove containers: definition and disk.
+    ///
+    /// Volumes stay, and so does the image.
     #[command(visible_alias = "rm")]
     Remove(remove::Remove),
     /// Bring images into the store, show and remove them.

@@ -20,7 +20,7 @@ pub struct List {
     /// Also those that do not run, and disks without a definition.
     #[arg(short, long)]
     all: bool,
-    /// As JSON, for programs.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
     /// Only those with this label, or with this value of it.

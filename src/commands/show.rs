@@ -50,7 +50,7 @@ impl Show {
     }
 }
 
-/// The value, and the place of each value in it that is no table: "limits.memory", "network[0].bridge".
+/// The value, and the place of each value in it that is no table: `limits.memory`, `network[0].bridge`.
 fn to_json(node: &Node, path: &str, origins: &mut BTreeMap<String, String>) -> Json {
     if !matches!(node.value, Value::Table(_)) && !path.is_empty() {
         origins.insert(path.to_owned(), place(&node.origin));

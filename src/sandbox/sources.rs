@@ -26,7 +26,7 @@ pub struct Sources {
     pub root: OwnedFd,
     /// The root shows the container's ids only through an idmapped mount.
     root_is_mapped: bool,
-    /// The FIFO for each of [`LOGGED`]; none at all if descriptors 1 and 2 can be opened by name. A detached mount cannot be
+    /// The FIFO for each of `LOGGED`; none at all if descriptors 1 and 2 can be opened by name. A detached mount cannot be
     /// copied again by the other side, so there is one for each place.
     pub log: Vec<(&'static str, OwnedFd)>,
     /// The notify socket's file.

@@ -7,7 +7,7 @@ use crate::definition::directives::{self, Kind};
 use crate::definition::types::{Signal, Span};
 use crate::plan::{Exec, ExitStatuses, Property, Unit, Value};
 
-/// What goes into [Unit]; the rest of a service's properties is [Service].
+/// What goes into `[Unit]`; the rest of a service's properties is `[Service]`.
 const UNIT_SECTION: &[&str] = &[
     "After",
     "Before",
@@ -168,7 +168,7 @@ fn exit_statuses(statuses: &ExitStatuses) -> String {
     codes.chain(signals).collect::<Vec<_>>().join(" ")
 }
 
-/// A little-endian bit mask as ranges: [0b1011] is "0-1 3".
+/// A little-endian bit mask as ranges: `[0b1011]` is "0-1 3".
 fn cpus(mask: &[u8]) -> String {
     let set = |cpu: usize| mask.get(cpu / 8).is_some_and(|byte| byte & (1 << (cpu % 8)) != 0);
     let first = (0..mask.len() * 8).filter(|&cpu| set(cpu) && (cpu == 0 || !set(cpu - 1)));

@@ -1,7 +1,7 @@
 //! The caller's side of a program's standard streams: what of them the container may have, and what is relayed.
 //!
 //! A descriptor of the caller's terminal never reaches a container: whoever holds one can type into it (TIOCSTI). Programs
-//! get a [`pty`] of their own, or pipes; [`relay`] carries the bytes, the signals and the window size.
+//! get a [`pty`] of their own, or pipes; `relay` carries the bytes, the signals and the window size.
 
 mod flow;
 pub mod pty;

@@ -16,7 +16,7 @@ use crate::settings::Host;
 #[derive(Debug, Args)]
 pub struct Remove {
     /// The images.
-    #[arg(required = true)]
+    #[arg(required = true, value_name = "NAME")]
     names: Vec<Name>,
     /// Also those that definitions name; those containers cannot start any more, unless they have their disk.
     #[arg(long, short)]

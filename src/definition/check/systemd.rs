@@ -1,4 +1,4 @@
-//! The [systemd] table: directives that exist, that have no other home, with a value of their type.
+//! The `[systemd]` table: directives that exist, that have no other home, with a value of their type.
 
 use super::{Subject, wrong};
 use crate::definition::directives::{self, Directive, PropertyValue};

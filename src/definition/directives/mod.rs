@@ -1,4 +1,4 @@
-//! Directives of [systemd]: which there are, what property each becomes, and why the others are refused.
+//! Directives of `[systemd]`: which there are, what property each becomes, and why the others are refused.
 
 mod refused;
 mod table;

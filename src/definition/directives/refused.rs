@@ -1,4 +1,4 @@
-//! Directives that may not be in [systemd], and what to use.
+//! Directives that may not be in `[systemd]`, and what to use.
 
 /// Why not, and the directives.
 pub(super) struct Group {

@@ -1,4 +1,4 @@
-//! Directives that may be in [systemd]: name in unit files, property of StartTransientUnit, kind of its value, and the
+//! Directives that may be in `[systemd]`: name in unit files, property of StartTransientUnit, kind of its value, and the
 //! version of systemd that brought it (0: 252 or older). From systemd's dbus-unit.c, dbus-service.c, dbus-execute.c,
 //! dbus-cgroup.c and dbus-kill.c of 252, 254, 257 and 262; only types b, i, u, t, s and as.
 

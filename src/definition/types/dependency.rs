@@ -40,7 +40,7 @@ impl Scalar for Dependency {
             _ if stem.is_empty() || text.len() > 255 => refused("the name has no stem, or more than 255 bytes"),
             _ if !text.bytes().all(legal) => refused("the name has other characters than A-Z a-z 0-9 : _ . \\ @ -"),
             _ if stem.ends_with('@') => refused("a template needs an instance"),
-            // A plain After= from one transient unit to another pins the stopped one (DESIGN 2).
+            // A plain After= from one transient unit to another pins the stopped one, see units/soute-up@.target.
             Some(name) if suffix == "service" => {
                 Err(Refused::new(format!("\"{text}\" is a container")).help(format!("write \"{name}\"")))
             }

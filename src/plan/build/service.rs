@@ -27,7 +27,7 @@ pub fn unit(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Result
     Ok(Unit { name: format!("soute@{}.service", facts.name), properties })
 }
 
-/// A directive of [systemd]. A check has read it already, so this fails only for what was never checked.
+/// A directive of `[systemd]`. A check has read it already, so this fails only for what was never checked.
 fn further(name: &str, value: &DirectiveValue) -> Result<Property> {
     let refused = |what: &str| Error::new(Exit::Invalid, format!("systemd.{name}: {what}"));
     let directive = directives::lookup(name).ok_or_else(|| refused("cannot be set here"))?;
@@ -181,7 +181,7 @@ fn exit_statuses(definition: &Definition, sandbox: &Sandbox) -> (ExitStatuses, E
     }
     match sandbox.init {
         // ExecStop= kills a PID 1 that does not catch the stop signal, which is a good end; a kill -9 of somebody else
-        // must still restart, see DESIGN 2.5.
+        // must still restart: RestartForceExitStatus=.
         Init::None if sandbox.namespaces.pid => {
             success.signals.push(SIGKILL);
             match definition.restart.policy {
