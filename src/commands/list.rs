@@ -37,6 +37,7 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Row<'a> {
     name: &'a str,
     image: &'a str,

@@ -69,6 +69,16 @@ fn an_image_that_is_not_there_is_a_warning() {
 }
 
 #[test]
+fn a_writable_bind_that_others_reach_is_a_warning() {
+    let site = Site::with_image();
+    site.define("web", "image = \"busybox\"\n[[mount]]\nsource = \"/usr/share\"\ntarget = \"/data\"\n");
+    let warning = "other users of the host can run what the container writes to /usr/share";
+    site.run(&["check", "web"]).succeeds().mentions(warning).mentions("checked, no faults, 1 warning\n");
+    site.define("web", "image = \"busybox\"\n[[mount]]\nsource = \"/root\"\ntarget = \"/data\"\nread-only = true\n");
+    site.run(&["check", "web"]).succeeds().says("1 definition checked, no faults\n");
+}
+
+#[test]
 fn show_has_every_layer_with_its_origins() {
     let site = Site::with_image();
     site.write("etc/soute/defaults.toml", "[limits]\nmemory = \"1G\"\n");

@@ -1,4 +1,6 @@
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use crate::site::{Ran, Site};
 
@@ -72,4 +74,33 @@ fn a_packages_definition_is_added_to() {
     assert!(drop_in.ends_with("\numask = \"0027\"\n"), "{drop_in}");
     let shown = site.run(&["show", "web", "--json"]).succeeds().json();
     assert_eq!(shown["definition"]["umask"], "0027");
+}
+
+/// The same on a terminal, with what is typed there.
+fn edit_on_a_terminal(site: &Site, editor: &str, typed: &str) -> String {
+    let soute = format!("{} --root {} edit web", env!("CARGO_BIN_EXE_soute"), site.text(""));
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &soute, "/dev/null"]).env("SOUTE_EDITOR", editor);
+    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn on_a_terminal_the_user_is_asked() {
+    let site = Site::with_image();
+    site.define("web", "image = \"busybox\"\n");
+    // The second time it corrects what it has spoilt the first time.
+    let corrects = r#"sh -c 'grep -q umsk "$0" && sed -i s/umsk/umask/ "$0" || echo "umsk = \"0027\"" >>"$0"'"#;
+    let said = edit_on_a_terminal(&site, corrects, "what?\ne\n");
+    assert_eq!(said.matches("1 fault: (e)dit again, (s)ave all the same, (d)iscard? ").count(), 2, "{said}");
+    assert!(site.read(WEB).contains("\numask = \"0027\"\n"), "{said}\n{}", site.read(WEB));
+    site.define("web", "image = \"busybox\"\n");
+    let said = edit_on_a_terminal(&site, "sed -i -e 'a umsk = 1'", "s\n");
+    assert!(said.contains("web.toml is saved, with its faults\r\n"), "{said}");
+    assert_eq!(site.read(WEB), "image = \"busybox\"\numsk = 1\n");
+    let said = edit_on_a_terminal(&site, "sed -i -e 'a more = 1'", "d\n");
+    assert!(said.contains("cannot edit web: it has faults, and is left as it was"), "{said}");
+    assert_eq!(site.read(WEB), "image = \"busybox\"\numsk = 1\n");
+    assert_eq!(site.list("etc/soute/containers"), ["web.toml"]);
 }

@@ -112,7 +112,8 @@ impl Import {
             declared: self.declares.declared(),
         };
         let imported = import(&host.layout, &self.name, &self.path, &options, &mut |done, total| {
-            if let Some(total) = total {
+            if let Some(total) = total.filter(|total| bar.length() != Some(*total)) {
+                bar.set_style(style("{msg} {bytes} {wide_bar} {total_bytes}"));
                 bar.set_length(total);
             }
             bar.set_position(done);
@@ -123,14 +124,13 @@ impl Import {
     }
 }
 
-/// Drawn on standard error where that is a terminal, and nowhere else.
+/// Drawn on standard error where that is a terminal, and nowhere else. How much is to come is not known of a directory.
 fn bar(name: &Name) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bytes} {wide_bar} {total_bytes}");
-    let bar = ProgressBar::new(0).with_message(format!("importing {name}"));
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    ProgressBar::no_length().with_style(style("{msg} {bytes}")).with_message(format!("importing {name}"))
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn stored(name: &Name, info: &ImageInfo) -> String {
