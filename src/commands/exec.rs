@@ -69,7 +69,8 @@ impl Exec {
                 let Streams { stdio, flows } = Streams::without_terminal(self.interactive)?;
                 let command = exec::spawn(&target, &plan, &process, exec::Streams::Given(stdio))?;
                 let mut relay = Relay { flows, signals };
-                let _ = relay.run(&Running::of(&command, None)?)?;
+                let running = Running::of(&command, None)?;
+                let _ = relay.run(&running, running.end.as_fd())?;
                 command.wait()
             }
         }
@@ -91,7 +92,7 @@ fn in_terminal(target: &Target, plan: &Plan, process: &mut Process, input: bool,
     };
     let mut relay = Relay { flows: with_terminal(&master, input)?, signals };
     let running = Running::of(&command, Some(Terminal { master, window, raw }))?;
-    let relayed = relay.run(&running);
+    let relayed = relay.run(&running, running.end.as_fd());
     // The terminal goes before anything else: where the command is still there the kernel tells it so, by SIGHUP.
     drop((relay, running));
     match relayed? {
@@ -123,10 +124,6 @@ impl Running {
 }
 
 impl Session for Running {
-    fn end(&self) -> BorrowedFd<'_> {
-        self.end.as_fd()
-    }
-
     fn signal(&self, signal: Signal) -> ControlFlow<Signal> {
         match (signal, &self.terminal) {
             (Signal::SIGWINCH, Some(Terminal { master, window: Some(window), .. })) => pty::copy_size(*window, master),

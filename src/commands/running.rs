@@ -38,7 +38,7 @@ struct Terminal {
 impl<'a> Attached<'a> {
     /// Makes what the container gets in place of the caller's terminal.
     pub fn new(host: &'a Host, name: &str, tty: bool) -> Result<Self> {
-        let (end, over) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("cannot make a pipe")?;
+        let (end, over) = pipe()?;
         let name = name.to_owned();
         if !tty {
             let Streams { stdio, flows } = Streams::without_terminal(true)?;
@@ -59,18 +59,30 @@ impl<'a> Attached<'a> {
     pub fn run(self, launch: &Launch<'_>, plan: &mut Plan, signals: Signals, began: impl FnOnce()) -> Result<i32> {
         let Self { host, name, end, over, stdio, flows, terminal } = self;
         if let Some(ids) = plan.disk.ids.filter(|_| terminal.is_some()) {
-            // The container's root can open its terminal by name, as /dev/console.
-            let root = rustix::fs::Uid::from_raw(ids.first);
-            rustix::fs::fchown(&stdio.0[0], Some(root), None).context("cannot give the terminal to the container")?;
+            // Owned by the container's root and its group tty, of ids that it knows, it can be given to the payload's user.
+            const TTY: u32 = 5;
+            let owner = (rustix::fs::Uid::from_raw(ids.first), rustix::fs::Gid::from_raw(ids.first + TTY));
+            let given = rustix::fs::fchown(&stdio.0[0], Some(owner.0), Some(owner.1));
+            given.context("cannot give the terminal to the container")?;
         }
         if terminal.is_some() {
             let term = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
             set_default(&mut plan.sandbox.process.environment, "TERM", term);
         }
-        let session = Caller { host, name, end, terminal };
-        let mut relay = Relay { flows, signals };
+        let session = Caller { host, name, terminal };
+        let (begun, begins) = pipe()?;
         std::thread::scope(|scope| {
-            let relaying = scope.spawn(|| relay.run(&session));
+            let relaying = scope.spawn(|| {
+                // What it writes waits until our terminal is in raw mode, which would else add carriage returns of its own.
+                let mut relay = Relay { flows: Vec::new(), signals };
+                let _ = relay.run(&session, begun.as_fd())?;
+                relay.flows = flows;
+                relay.run(&session, end.as_fd())
+            });
+            let began = || {
+                drop(begins);
+                began();
+            };
             let status = session.see_through(launch, plan, stdio, began);
             // The relay ends only now: all that the container wrote is in its pipes.
             drop(over);
@@ -87,7 +99,6 @@ impl<'a> Attached<'a> {
 struct Caller<'a> {
     host: &'a Host,
     name: String,
-    end: OwnedFd,
     terminal: Option<Terminal>,
 }
 
@@ -133,10 +144,6 @@ impl Caller<'_> {
 }
 
 impl Session for Caller<'_> {
-    fn end(&self) -> BorrowedFd<'_> {
-        self.end.as_fd()
-    }
-
     fn signal(&self, signal: Signal) -> ControlFlow<Signal> {
         match (signal, &self.terminal) {
             (Signal::SIGWINCH, Some(Terminal { master, window: Some(window), .. })) => pty::copy_size(*window, master),
@@ -150,6 +157,11 @@ impl Session for Caller<'_> {
         }
         Continue(())
     }
+}
+
+/// Whose one end becomes readable when the other is dropped.
+fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("cannot make a pipe")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

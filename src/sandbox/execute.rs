@@ -20,7 +20,11 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub fn execute(process: &Process, credentials: &Credentials) -> Result<Infallible> {
     rustix::process::umask(Mode::from_raw_mode(process.umask));
     if process.terminal {
-        rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).context("cannot take the terminal")?;
+        let terminal = rustix::stdio::stdin();
+        rustix::process::ioctl_tiocsctty(terminal).context("cannot take the terminal")?;
+        // As login(1) does: who works on a terminal can open it by name, and /dev/stdout is one.
+        let owner = rustix::fs::Uid::from_raw(credentials.uid);
+        rustix::fs::fchown(terminal, Some(owner), None).context("cannot own the terminal")?;
     }
     privileges::drop_to(process, credentials)?;
     enter_working_directory(&process.working_directory)?;

@@ -103,7 +103,7 @@ fn attempt(plan: &Plan, process: &Process, streams: &Streams, channel: &Channel)
     let limit = if plan.sandbox.namespaces.user { IdRange::COUNT } else { u32::MAX };
     let credentials = user::resolve(top.as_fd(), process, limit)?;
     if let Streams::Terminal(size) = streams {
-        let master = take_terminal(top.as_fd(), *size, &credentials)?;
+        let master = take_terminal(top.as_fd(), *size)?;
         channel.hand(master.as_fd())?;
     }
     let mut process = process.clone();
@@ -115,18 +115,11 @@ fn attempt(plan: &Plan, process: &Process, streams: &Streams, channel: &Channel)
 }
 
 /// Opens a terminal for the command; execute() makes it the controlling one.
-fn take_terminal(
-    top: BorrowedFd<'_>,
-    size: Option<rustix::termios::Winsize>,
-    credentials: &Credentials,
-) -> Result<OwnedFd> {
+fn take_terminal(top: BorrowedFd<'_>, size: Option<rustix::termios::Winsize>) -> Result<OwnedFd> {
     let terminal = pty::Pty::of_container(top)?;
     if let Some(size) = size {
         pty::set_size(&terminal.master, size);
     }
-    // As login(1) does: who works on a terminal can open it by name.
-    let owner = rustix::fs::Uid::from_raw(credentials.uid);
-    rustix::fs::fchown(&terminal.slave, Some(owner), None).context("cannot own the terminal")?;
     let [first, second] = [terminal.slave.try_clone()?, terminal.slave.try_clone()?];
     put_in_place(&Stdio([first, second, terminal.slave]))?;
     Ok(terminal.master)

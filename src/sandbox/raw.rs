@@ -112,6 +112,15 @@ pub fn reset_signals() -> Result<()> {
     nix::sys::signal::SigSet::empty().thread_set_mask().map_err(|errno| Errno::from_raw_os_error(errno as i32))
 }
 
+/// Lets go of the controlling terminal, if it is this one, without the SIGHUP that comes with it.
+pub fn release_terminal(terminal: BorrowedFd<'_>) {
+    // SAFETY: SIG_IGN is a valid disposition, and TIOCNOTTY takes no argument; neither touches memory.
+    unsafe {
+        libc::signal(libc::SIGHUP, libc::SIG_IGN);
+        libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY);
+    }
+}
+
 /// Marks every descriptor above stderr close-on-exec, whoever opened it.
 pub fn close_on_exec_above_stderr() -> Result<()> {
     const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;

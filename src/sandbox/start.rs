@@ -35,6 +35,10 @@ pub fn start(layout: &Layout, name: &str) -> Result<()> {
 
 fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
     let plan = Plan::read(&layout.state(name))?;
+    if plan.sandbox.process.terminal {
+        // systemd has made it ours (exec_child, setup_input), and a terminal controls one session: the payload's is to be it.
+        raw::release_terminal(rustix::stdio::stdin());
+    }
     clean::leftovers(layout, &plan);
     copy::make_disk(layout, &plan, systemd)?;
     let (sources, socket) = Sources::open(layout, &plan)?;

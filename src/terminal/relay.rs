@@ -23,8 +23,6 @@ pub struct Relay {
 
 /// What a relay asks of its program's keeper.
 pub trait Session {
-    /// Readable once the program has ended.
-    fn end(&self) -> BorrowedFd<'_>;
     /// The caller got a signal; whether to wait no longer.
     fn signal(&self, signal: Signal) -> ControlFlow<Signal>;
 }
@@ -35,15 +33,16 @@ pub fn ends(signal: Signal) -> bool {
 }
 
 impl Relay {
-    /// Relays until the program has ended and everything that it wrote is written, or the session breaks off.
-    pub fn run(&mut self, session: &impl Session) -> Result<ControlFlow<Signal>> {
+    /// Relays until the program has ended, when `end` becomes readable, and everything that it wrote is written, or until
+    /// the session breaks off.
+    pub fn run(&mut self, session: &impl Session, end: BorrowedFd<'_>) -> Result<ControlFlow<Signal>> {
         let broken = Cell::new(ControlFlow::Continue(()));
         let mut hear = |signal| {
             if let Break(signal) = session.signal(signal) {
                 broken.set(Break(signal));
             }
         };
-        while !self.step(Some(session.end()), None, &mut hear)?.ended {
+        while !self.step(Some(end), None, &mut hear)?.ended {
             if broken.get().is_break() {
                 return Ok(broken.get());
             }
