@@ -209,3 +209,27 @@ fn descriptors_are_passed_and_progress_is_told() {
         assert_eq!(told, ["1 of 3", "2 of 3", "3 of 3"]);
     });
 }
+
+/// PID 1 holds its signals back from everybody while one connection is not read.
+#[test]
+#[ignore = "rung 2: nested systemd"]
+fn no_connection_is_left_unread() {
+    in_labs("no_connection_is_left_unread", || {
+        let manager = &Manager::connect().expect("systemd");
+        let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let before = open();
+        manager.start_transient(&shell("open", "exec sleep 1000", &[]), Start::default()).unwrap();
+        manager.stop("open.service").unwrap();
+        manager.version().unwrap();
+        assert_eq!(open(), before);
+        let kept = manager.keep();
+        manager.version().unwrap();
+        manager.version().unwrap();
+        assert_eq!(open(), before + 1);
+        manager.rest();
+        assert_eq!(open(), before);
+        manager.version().unwrap();
+        drop(kept);
+        assert_eq!(open(), before);
+    });
+}

@@ -68,6 +68,7 @@ impl Entry {
 impl Inventory {
     /// Those that run, and with `all` every one that there is.
     pub fn take(host: &Host, manager: &Manager, all: bool) -> Result<Self> {
+        let _kept = manager.keep();
         let units = units(manager)?;
         let noted = instances::read(&host.layout);
         let mut names: BTreeSet<String> = units.keys().cloned().collect();
@@ -81,6 +82,7 @@ impl Inventory {
 
     /// One container alone.
     pub fn of(host: &Host, manager: &Manager, name: &Name) -> Result<Self> {
+        let _kept = manager.keep();
         let units = units(manager)?;
         let entry = Entry::take(host, manager, name, units.get(name.as_str()), &instances::read(&host.layout))?;
         Ok(Self { entries: vec![entry] })

@@ -123,7 +123,7 @@ impl<'a> Launch<'a> {
 
     /// The same with descriptors for the unit; with `ends`, for a caller who waits for the end.
     pub fn begin<'s>(&'s self, plan: &Plan, fds: Vec<(&str, BorrowedFd<'_>)>, ends: bool) -> Result<Started<'s>> {
-        wait_for_bridges(plan)?;
+        self.wait_for_bridges(plan)?;
         self.snapshot(plan)?;
         let mut shown = Progress::default();
         let mut show = |text: &str| shown.show(text);
@@ -131,6 +131,25 @@ impl<'a> Launch<'a> {
         let started = self.manager.start_transient(&plan.unit, Start { fds, progress, ends });
         shown.clear();
         started
+    }
+
+    /// By hand a missing bridge is an error at once; at boot whoever makes it may be slower than we are.
+    fn wait_for_bridges(&self, plan: &Plan) -> Result<()> {
+        if plan.links.is_empty() {
+            return Ok(());
+        }
+        let launcher = std::env::var_os("SOUTE_LAUNCHER").is_some();
+        if launcher {
+            self.manager.rest();
+        }
+        let mut netlink = Netlink::open()?;
+        for link in &plan.links {
+            match launcher {
+                true => network::wait_for_bridge(&link.bridge, BRIDGE_WAIT)?,
+                false => netlink.bridge(&link.bridge)?,
+            };
+        }
+        Ok(())
     }
 
     /// The lock is not held across the start: of two that write the same snapshot, one wins the unit and both are right.
@@ -240,22 +259,6 @@ fn kept_image(disk: Option<&Disk>, wanted: &str) -> Result<Option<Name>> {
     let Some(disk) = disk else { return Ok(None) };
     let changed = disk.record.image != wanted && disk.kind()?.is_some();
     Ok(changed.then(|| disk.record.image.parse().ok()).flatten())
-}
-
-/// By hand a missing bridge is an error at once; at boot whoever makes it may be slower than we are.
-fn wait_for_bridges(plan: &Plan) -> Result<()> {
-    if plan.links.is_empty() {
-        return Ok(());
-    }
-    let launcher = std::env::var_os("SOUTE_LAUNCHER").is_some();
-    let mut netlink = Netlink::open()?;
-    for link in &plan.links {
-        match launcher {
-            true => network::wait_for_bridge(&link.bridge, BRIDGE_WAIT)?,
-            false => netlink.bridge(&link.bridge)?,
-        };
-    }
-    Ok(())
 }
 
 /// STATUS= of a start that takes long, on a terminal, in one line.

@@ -26,6 +26,7 @@ impl Restart {
     /// `systemctl restart` would start what the snapshot says.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
+        let _kept = manager.keep();
         let launch = Launch::new(host, &manager)?;
         each(&self.names, |name| {
             super::must_exist(host, &manager, name)?;

@@ -62,6 +62,8 @@ impl Run {
         must_have_image(host, &self.image)?;
         let layer = self.layer()?;
         let manager = Manager::connect()?;
+        // What has started takes the connection along and reads it until the end.
+        let _kept = manager.keep();
         let launch = Launch::new(host, &manager)?;
         let name = self.free_name(host, &manager)?;
         let undo = Undo { host, manager: &manager, name: &name, armed: true };

@@ -23,6 +23,7 @@ impl Start {
     /// Each after those that it requires.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
+        let _kept = manager.keep();
         let launch = Launch::new(host, &manager)?;
         each(&self.names, |name| launch.start(name))
     }

@@ -46,10 +46,12 @@ impl Status {
     /// As `systemctl status` ends: 0 for a container that runs, 3 for one that does not.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
+        let kept = manager.keep();
         must_exist(host, &manager, &self.name)?;
         let inventory = Inventory::of(host, &manager, &self.name)?;
         let Some(entry) = inventory.entries.first() else { return Ok(ExitCode::from(Exit::NotFound as u8)) };
         let properties = manager.properties(&unit(&self.name), &PROPERTIES)?;
+        drop(kept);
         let plan = Plan::read(&host.layout.state(&self.name)).ok();
         let mut page = Page::default();
         page.heading(entry, plan.as_ref());

@@ -1,6 +1,7 @@
 //! The connection to PID 1, and trying again while PID 1 re-executes itself.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::bus::Bus;
@@ -11,14 +12,36 @@ use crate::error::{Context, Error, Result};
 const BACK_OFF: [u64; 7] = [20, 80, 300, 600, 2000, 4000, 8000];
 
 /// The service manager. Each operation has a connection of its own, as root to PID 1 itself, else over the system bus.
-pub struct Manager(());
+pub struct Manager {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// How many [`Keep`]s there are.
+    keeps: usize,
+    bus: Option<Bus>,
+}
+
+/// See [`Manager::keep`].
+pub struct Keep<'m>(&'m Manager);
+
+impl Drop for Keep<'_> {
+    fn drop(&mut self) {
+        let mut kept = self.0.kept();
+        kept.keeps -= 1;
+        if kept.keeps == 0 {
+            kept.bus = None;
+        }
+    }
+}
 
 impl Manager {
     /// Finds out whether there is one.
     pub fn connect() -> Result<Self> {
         // sd_booted(3). Without it there is nothing to wait for.
         match Path::new("/run/systemd/system").is_dir() {
-            true => Ok(Self(())),
+            true => Ok(Self { kept: Mutex::default() }),
             false => Err(Error::failed("this host was not booted with systemd")),
         }
     }
@@ -30,17 +53,40 @@ impl Manager {
         parse_version(text).ok_or_else(|| Error::failed(format!("cannot read systemd's version {text:?}")))
     }
 
+    /// Lets operations share one connection, which saves each of them a millisecond. Only for what goes on without a
+    /// pause: nobody reads the connection between two operations, and PID 1 holds its signals back from everybody while
+    /// somebody does not read.
+    pub fn keep(&self) -> Keep<'_> {
+        self.kept().keeps += 1;
+        Keep(self)
+    }
+
+    /// Closes the connection that is kept, before a pause.
+    pub fn rest(&self) {
+        self.kept().bus = None;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs an operation, from its beginning again when the connection breaks: so it must find out what an earlier try
     /// has done.
     pub(super) fn run<T>(&self, operation: impl AsyncFn(&Bus) -> Result<T, Failure>) -> Result<T, Failure> {
-        self.session(operation).map(|(value, _)| value)
+        let (value, bus) = self.session(operation)?;
+        let mut kept = self.kept();
+        if kept.keeps > 0 {
+            kept.bus = Some(bus);
+        }
+        Ok(value)
     }
 
     /// The same, for an operation that goes on: with its connection.
     pub(super) fn session<T>(&self, operation: impl AsyncFn(&Bus) -> Result<T, Failure>) -> Result<(T, Bus), Failure> {
         let mut waits = BACK_OFF.into_iter();
         loop {
-            let result = Bus::open().and_then(|bus| {
+            let kept = self.kept().bus.take();
+            let result = kept.map_or_else(Bus::open, Ok).and_then(|bus| {
                 let value = bus.block_on(operation(&bus))?;
                 Ok((value, bus))
             });

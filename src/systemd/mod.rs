@@ -20,7 +20,7 @@ mod wait;
 mod watch;
 
 pub use job::Whom;
-pub use manager::Manager;
+pub use manager::{Keep, Manager};
 pub use start::{Start, Started};
 pub use status::{Properties, UnitStatus};
 pub use text::unit_text;
