@@ -18,7 +18,7 @@ fn main() -> Result {
     let out = Path::new(&out);
     let mut cli = Cli::command();
     cli.build();
-    let page = include_str!("soute.8.in").replace(".\\\" @COMMANDS@\n", &commands(&cli));
+    let page = include_str!("soute.8.in").replace(".\\\" @COMMANDS@\n", &Commands::default().of(&cli).text);
     write(&out.join("man/man8/soute.8"), &page)?;
     write(&out.join("soute/container-1.schema.json"), &format!("{:#}\n", json_schema()))?;
     for (shell, directory) in [
@@ -43,70 +43,68 @@ fn write(path: &Path, text: &str) -> Result {
 
 /// A subsection for each verb, in the order of --help, as mdoc(7). One page for all of them, and in the macros of
 /// soute.toml(5), is what clap_mangen does not make.
-fn commands(command: &Command) -> String {
-    let mut text = String::new();
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        if verb.has_subcommands() {
-            text += &commands(verb);
-            continue;
+#[derive(Default)]
+struct Commands {
+    text: String,
+    /// Flags below a heading that have been told, and of which verb: `run` and `create` share most of theirs.
+    told: Vec<(String, String)>,
+}
+
+impl Commands {
+    fn of(mut self, command: &Command) -> Self {
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            if verb.has_subcommands() {
+                self = self.of(verb);
+                continue;
+            }
+            let name = verb.get_bin_name().unwrap_or(verb.get_name());
+            let about = verb.get_long_about().or(verb.get_about()).unwrap_or_default().to_string();
+            self.text += &format!(".Ss {name}\n{}.Pp\n{}", usage(verb), prose(&about));
+            let aliases: Vec<&str> = verb.get_visible_aliases().collect();
+            if !aliases.is_empty() {
+                self.text += &format!("Also called\n.Ic {} .\n", aliases.join(" , "));
+            }
+            self.arguments(verb, name);
         }
-        text += &format!(".Ss {}\n{}", verb.get_bin_name().unwrap_or(verb.get_name()), usage(verb));
-        text += &format!(".Pp\n{}", prose(&verb.get_long_about().or(verb.get_about()).unwrap_or_default().to_string()));
-        if let Some(after) = verb.get_after_long_help().or(verb.get_after_help()) {
-            text += &format!(".Pp\n{}", prose(&after.to_string()));
-        }
-        let aliases: Vec<&str> = verb.get_visible_aliases().collect();
-        if !aliases.is_empty() {
-            text += &format!("Also called\n.Ic {} .\n", aliases.join(" , "));
-        }
-        text += &arguments(verb);
+        self
     }
-    text
+
+    /// The arguments of one verb, below their headings. What every verb has is told once.
+    fn arguments(&mut self, verb: &Command, name: &str) {
+        let own = |arg: &&Arg| !arg.is_hide_set() && !["root", "help", "version"].contains(&arg.get_id().as_str());
+        let mut args: Vec<_> = verb.get_arguments().filter(own).collect();
+        // What has no heading is first, and positional arguments are before flags, as in --help.
+        args.sort_by_key(|arg| (arg.get_help_heading().is_some(), !arg.is_positional()));
+        for args in args.chunk_by(|one, next| one.get_help_heading() == next.get_help_heading()) {
+            let list: String = args.iter().map(|arg| argument(arg)).collect();
+            let Some(heading) = args[0].get_help_heading() else {
+                self.text += &format!(".Bl -tag -width Ds\n{list}.El\n");
+                continue;
+            };
+            match self.told.iter().find(|(told, _)| *told == list) {
+                Some((_, before)) => self.text += &format!(".Pp\n{heading}: as for\n.Ic {before} .\n"),
+                None => {
+                    self.text += &format!(".Pp\n{heading}:\n.Bl -tag -width Ds\n{list}.El\n");
+                    self.told.push((list, name.to_owned()));
+                }
+            }
+        }
+    }
 }
 
 /// `Usage: soute stop [OPTIONS] <NAME>...` in mdoc.
 fn usage(verb: &Command) -> String {
-    let usage = verb.clone().render_usage().to_string();
-    let mut line = String::from(".Nm");
-    for word in usage.trim_start_matches("Usage:").split_whitespace() {
-        let (word, more) = word.strip_suffix("...").map_or((word, ""), |word| (word, " ..."));
-        let inner = |open, close| word.strip_prefix(open).and_then(|word: &str| word.strip_suffix(close));
-        line += &match (inner('[', ']'), inner('<', '>')) {
-            (Some("OPTIONS"), _) => " Oo Ar options Oc".to_owned(),
-            (Some("--"), _) => " Oo Fl - Oc".to_owned(),
-            (Some(optional), _) => format!(" Oo Ar {}{more} Oc", optional.trim_matches(['<', '>'])),
-            (_, Some(required)) => format!(" Ar {required}{more}"),
-            _ if word == "--" => " Fl -".to_owned(),
-            _ => format!(" {word}"),
-        };
-    }
-    line + "\n"
-}
-
-/// The arguments of one verb, below their headings. What every verb has is told once.
-fn arguments(verb: &Command) -> String {
-    let own = |arg: &&Arg| !arg.is_hide_set() && !["root", "help", "version"].contains(&arg.get_id().as_str());
-    let mut headings: Vec<Option<&str>> = Vec::new();
-    verb.get_arguments().filter(own).map(Arg::get_help_heading).for_each(|heading| {
-        if !headings.contains(&heading) {
-            headings.push(heading);
-        }
+    let usage = verb.clone().render_usage().to_string().replace('[', "[ ").replace(']', " ] ").replace("...", " ...");
+    let words = usage.trim_start_matches("Usage:").split_whitespace().map(|word| match word {
+        "[" => "Oo".to_owned(),
+        "]" => "Oc".to_owned(),
+        "OPTIONS" => "Ar options".to_owned(),
+        flag if flag.starts_with('-') => format!("Fl {}", &flag[1..]),
+        value if value.starts_with('<') => format!("Ar {}", value.trim_matches(['<', '>'])),
+        value if !value.contains(char::is_lowercase) => format!("Ar {value}"),
+        literal => literal.to_owned(),
     });
-    // What has none is first, and positional arguments are before flags, as in --help.
-    headings.sort_by_key(Option::is_some);
-    let mut text = String::new();
-    for heading in headings {
-        if let Some(heading) = heading {
-            text += &format!(".Pp\n{heading}:\n");
-        }
-        text += ".Bl -tag -width Ds\n";
-        let mut args: Vec<_> =
-            verb.get_arguments().filter(own).filter(|arg| arg.get_help_heading() == heading).collect();
-        args.sort_by_key(|arg| !arg.is_positional());
-        args.into_iter().for_each(|arg| text += &argument(arg));
-        text += ".El\n";
-    }
-    text
+    format!(".Nm {}\n", words.collect::<Vec<_>>().join(" "))
 }
 
 fn argument(arg: &Arg) -> String {

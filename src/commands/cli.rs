@@ -32,8 +32,14 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Write the definition of a container.
+    ///
+    /// To /etc/soute/containers/NAME.toml, once it has been checked; nothing is started, and no definition is written
+    /// over. Each flag is a key of soute.toml(5).
     Create(Box<create::Create>),
     /// Run a command in a new container that goes when it ends.
+    ///
+    /// On a fresh copy of the image. Standard input, output and error are the caller's, signals and the window size are
+    /// passed on, and the exit status is the command's. Flags of the command's own come after it.
     Run(Box<run::Run>),
     /// Start containers and wait until they are ready.
     ///

@@ -25,8 +25,8 @@ pub struct Create {
     autostart: bool,
     #[command(flatten)]
     flags: Flags,
-    /// The command, without a shell, and its arguments; the image's.
-    #[arg(last = true, value_name = "CMD")]
+    /// The command, without a shell, and its arguments; by default the image's.
+    #[arg(help_heading = None, last = true, value_name = "CMD")]
     command: Vec<String>,
 }
 

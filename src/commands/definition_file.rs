@@ -3,14 +3,19 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::error::{Context, Error, Result};
 
-/// What begins each: editors that know the schema complete and check it.
-const HEADER: &str = "#:schema /usr/share/soute/container-1.schema.json\n# See soute.toml(5) for every key.\n\n";
+/// What begins each: editors that know the schema complete and check it. `make install` has put it beside this program.
+fn header() -> String {
+    let beside = |own: PathBuf| own.parent()?.join("../share/soute/container-1.schema.json").canonicalize().ok();
+    let schema = std::env::current_exe().ok().and_then(beside);
+    let schema = schema.unwrap_or_else(|| "/usr/share/soute/container-1.schema.json".into());
+    format!("#:schema {}\n# See soute.toml(5) for every key.\n\n", schema.display())
+}
 
 /// Makes a definition that is not there yet: whole or not at all, and never over another one.
 pub fn create(path: &Path, text: &str) -> Result<()> {
@@ -24,7 +29,7 @@ pub fn create(path: &Path, text: &str) -> Result<()> {
         fs::create_dir_all(directory)?;
         let _ = fs::remove_file(&temporary);
         let mut file = File::options().write(true).create_new(true).mode(0o644).open(&temporary)?;
-        file.write_all(HEADER.as_bytes())?;
+        file.write_all(header().as_bytes())?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE)?;

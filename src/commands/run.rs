@@ -32,7 +32,7 @@ pub struct Run {
     /// Accepted for those who are used to it: it is what happens anyway.
     #[arg(long, conflicts_with = "keep")]
     rm: bool,
-    /// What to call it; the image's name and something random.
+    /// What to call it; by default the image's name and something random.
     #[arg(long)]
     name: Option<Name>,
     /// Accepted for those who are used to it: standard input is passed on anyway.
@@ -44,9 +44,10 @@ pub struct Run {
     #[command(flatten)]
     flags: Flags,
     /// The image.
+    #[arg(help_heading = None)]
     image: Name,
-    /// The command, without a shell, and its arguments; the image's.
-    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    /// The command, without a shell, and its arguments; by default the image's.
+    #[arg(help_heading = None, trailing_var_arg = true, value_name = "CMD")]
     command: Vec<String>,
 }
 

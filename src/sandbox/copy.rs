@@ -33,16 +33,20 @@ pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> 
     // What goes when it ends need not outlast a crash.
     let durable = plan.disk.mode == DiskMode::Keep && !plan.ephemeral;
     let copy = DiskPlan { name: &plan.name, image: &plan.image.name, shift, durable };
-    let mut told = Instant::now();
-    disk::materialize(layout, &copy, &mut |done, total| {
+    let (mut told, mut said) = (Instant::now(), false);
+    let made = disk::materialize(layout, &copy, &mut |done, total| {
         if told.elapsed() >= EVERY {
-            told = Instant::now();
+            (told, said) = (Instant::now(), true);
             let microseconds = EXTENSION.as_micros();
             // Progress that is not heard is no reason to stop.
             let _ = systemd.tell(&format!("STATUS={}\nEXTEND_TIMEOUT_USEC={microseconds}", progress(done, total)));
         }
-    })
-    .map(drop)
+    });
+    if said {
+        // Else it would stand in `systemctl status` for as long as the container lives.
+        let _ = systemd.tell("STATUS=");
+    }
+    made.map(drop)
 }
 
 fn progress(done: u64, total: Option<u64>) -> String {
