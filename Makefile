@@ -7,6 +7,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PROFILE ?= release
 CARGO ?= cargo
+RUSTC ?= rustc
 
 BINDIR = $(PREFIX)/bin
 LIBEXECDIR = $(PREFIX)/libexec/soute
@@ -33,19 +34,22 @@ all:
 	for bin in soute-runner soute-generator; do \
 	    $(CARGO) rustc --locked --profile $(PROFILE) --bin $$bin -- -C target-feature=+crt-static || exit; \
 	done
+	$(RUSTC) --edition 2024 -C opt-level=s -C panic=abort -C relocation-model=static -C strip=symbols \
+	    -C link-args='-static -nostdlib -nostartfiles -Wl,--build-id=none,-z,noseparate-code' \
+	    -o $(OUT)/soute-reaper src/bin/soute-reaper.rs
 	$(OUT)/examples/generate '$(SHARE)'
 
 # Builds only where there is nothing yet, so that `make && sudo make install` needs no Rust for root.
-$(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-generator $(SHARE)/man/man8/soute.8:
+$(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-reaper $(OUT)/soute-generator $(SHARE)/man/man8/soute.8:
 	$(MAKE) all
 
 UNITS = $(notdir $(wildcard units/*))
 MAN5 = $(wildcard man/*.5)
 MAN8 = $(wildcard man/*.8)
 
-install: $(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-generator $(SHARE)/man/man8/soute.8
+install: $(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-reaper $(OUT)/soute-generator $(SHARE)/man/man8/soute.8
 	install -D -m 755 -t '$(DESTDIR)$(BINDIR)' $(OUT)/soute
-	install -D -m 755 -t '$(DESTDIR)$(LIBEXECDIR)' $(OUT)/soute-runner
+	install -D -m 755 -t '$(DESTDIR)$(LIBEXECDIR)' $(OUT)/soute-runner $(OUT)/soute-reaper
 	install -D -m 755 -t '$(DESTDIR)$(GENERATORDIR)' $(OUT)/soute-generator
 	install -d '$(DESTDIR)$(UNITDIR)'
 	for unit in $(UNITS); do \

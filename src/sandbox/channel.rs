@@ -12,7 +12,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -149,6 +149,12 @@ fn parse(bytes: &[u8]) -> Result<Message> {
         b'x' => Message::CannotExecute(Exit::CannotInvoke, text()),
         other => return Err(Error::failed(format!("the other side of the sandbox said {other:#x}"))),
     })
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 #[cfg(test)]

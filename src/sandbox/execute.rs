@@ -18,7 +18,19 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Becomes the payload. What comes back is why that failed; nothing that could be is left to undo.
 pub fn execute(process: &Process, credentials: &Credentials) -> Result<Infallible> {
+    settle(process, credentials)?;
+    replace(process, credentials)
+}
+
+/// What a child of this process would inherit too: rights, mask, working directory.
+pub fn settle(process: &Process, credentials: &Credentials) -> Result<()> {
     rustix::process::umask(Mode::from_raw_mode(process.umask));
+    privileges::drop_to(process, credentials)?;
+    enter_working_directory(&process.working_directory)
+}
+
+/// Terminal, signals and descriptors, then execve(2) of what is found in the payload's PATH.
+pub fn replace(process: &Process, credentials: &Credentials) -> Result<Infallible> {
     if process.terminal {
         let terminal = rustix::stdio::stdin();
         rustix::process::ioctl_tiocsctty(terminal).context("cannot take the terminal")?;
@@ -26,8 +38,6 @@ pub fn execute(process: &Process, credentials: &Credentials) -> Result<Infallibl
         let owner = rustix::fs::Uid::from_raw(credentials.uid);
         rustix::fs::fchown(terminal, Some(owner), None).context("cannot own the terminal")?;
     }
-    privileges::drop_to(process, credentials)?;
-    enter_working_directory(&process.working_directory)?;
     raw::reset_signals().context("cannot reset the signals")?;
     // Whoever opened it, and whoever started us with it: the payload gets stdin, stdout and stderr.
     raw::close_on_exec_above_stderr().context("cannot close descriptors")?;

@@ -1,5 +1,6 @@
 //! The container's side, from clone3(2) to execve(2): one thread, top to bottom.
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::os::fd::AsFd;
 
@@ -8,7 +9,6 @@ use rustix::fs::{Mode, OFlags};
 
 use super::channel::{Channel, Message};
 use super::operations::{covers, operations};
-use super::reaper::Role;
 use super::sources::Sources;
 use super::tree::Tree;
 use super::user::{self, Credentials};
@@ -26,24 +26,33 @@ const EXIT_EXEC: i32 = 203;
 /// `runner` is a channel on which nothing is said: its end is that of the runner, after systemd has heard all from it. Until
 /// then this process must not end, or systemd would see a payload that ended before it was ready, or without its last words.
 pub fn become_payload(plan: &Plan, sources: &Sources, channel: Channel, runner: Channel) -> ! {
-    let (message, status) =
-        match build(plan, sources, &channel).and_then(|credentials| wait_for_go(plan, &channel, credentials)) {
-            Err(error) => (Message::Failed(error.to_string()), EXIT_NAMESPACE),
-            Ok((Role::Reaper(payload), _)) => {
-                // The payload's execve must be the last one to close it.
-                drop(channel);
-                let runner = (plan.sandbox.ready == Ready::Exec).then_some(runner);
-                reaper::serve(payload, runner)
-            }
-            Ok((Role::Payload, credentials)) => match execute::execute(&payload(&plan.sandbox), &credentials) {
-                Err(error) => (Message::CannotExecute(error.exit(), error.to_string()), EXIT_EXEC),
-            },
-        };
+    let (message, status) = match build(plan, sources, &channel).and_then(|credentials| go(credentials, &channel)) {
+        Err(error) => (Message::Failed(error.to_string()), EXIT_NAMESPACE),
+        Ok(credentials) => match become_it(&plan.sandbox, sources, &credentials, &runner) {
+            Err(error) => (Message::CannotExecute(error.exit(), error.to_string()), EXIT_EXEC),
+        },
+    };
     // When the runner is gone there is nobody to tell.
     let _ = channel.say(&message);
     drop(channel);
     let _ = runner.hear();
     std::process::exit(status)
+}
+
+fn go(credentials: Credentials, channel: &Channel) -> Result<Credentials> {
+    channel.say(&Message::Built)?;
+    channel.expect(&Message::Go)?;
+    Ok(credentials)
+}
+
+fn become_it(sandbox: &Sandbox, sources: &Sources, credentials: &Credentials, runner: &Channel) -> Result<Infallible> {
+    let process = payload(sandbox);
+    execute::settle(&process, credentials)?;
+    if let Some(program) = &sources.reaper {
+        let outlived = (sandbox.ready == Ready::Exec).then_some(runner);
+        reaper::split(program, outlived)?;
+    }
+    execute::replace(&process, credentials)
 }
 
 /// The process of the definition, told where it may say READY=1: it alone, not what `exec` runs beside it.
@@ -87,13 +96,6 @@ fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Credential
         .context("cannot open the root")?;
     let limit = if sandbox.namespaces.user { IdRange::COUNT } else { u32::MAX };
     user::resolve(top.as_fd(), &sandbox.process, limit)
-}
-
-fn wait_for_go(plan: &Plan, channel: &Channel, credentials: Credentials) -> Result<(Role, Credentials)> {
-    channel.say(&Message::Built)?;
-    channel.expect(&Message::Go)?;
-    let role = if plan.sandbox.init == Init::Reaper { reaper::split()? } else { Role::Payload };
-    Ok((role, credentials))
 }
 
 /// Until now we were the host's root, seen from inside as nobody.

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char, c_void};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use nix::libc;
 use rustix::io::{Errno, Result};
@@ -129,14 +129,19 @@ pub fn close_on_exec_above_stderr() -> Result<()> {
     if result == 0 { Ok(()) } else { Err(last_error()) }
 }
 
-/// A descriptor that systemd passed by number (LISTEN_FDS). Call it once for each.
-pub fn take_passed(fd: RawFd) -> Result<OwnedFd> {
-    // SAFETY: fcntl reads no memory; it tells whether the number is open.
-    if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
-        return Err(last_error());
-    }
-    // SAFETY: the descriptor is open, came from our parent, and nothing else in this process owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+/// Gives a descriptor this number, open across execve(2). What had the number before is closed: nothing of this process may
+/// still count on it, as it is about to be replaced.
+pub fn keep_as(fd: BorrowedFd<'_>, number: RawFd) -> Result<()> {
+    // SAFETY: no memory is touched; the caller's contract is about descriptors alone, and nothing is run after it but
+    // execve(2) or exit(2).
+    let result = unsafe {
+        if fd.as_raw_fd() == number {
+            libc::fcntl(number, libc::F_SETFD, 0)
+        } else {
+            libc::dup2(fd.as_raw_fd(), number)
+        }
+    };
+    if result < 0 { Err(last_error()) } else { Ok(()) }
 }
 
 /// `struct btrfs_ioctl_vol_args`, linux/btrfs.h.
@@ -280,18 +285,6 @@ pub fn set_limits(resource: u32, (soft, hard): (u64, u64)) -> Result<()> {
 
 fn last_error() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
-}
-
-/// Waits for any signal and takes it; all are blocked.
-pub fn wait_for_signal() -> i32 {
-    let mut signal = 0;
-    // SAFETY: a full set is made in place before it is read, and both out-parameters live through the calls.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::sigwait(&raw const all, &raw mut signal);
-    }
-    signal
 }
 
 /// kill(2) for real-time signals too, which nix has no names for. It may have ended a moment ago.

@@ -1,72 +1,61 @@
 //! `init = "reaper"`: a PID 1 that reaps orphans, passes signals on and ends as the payload does. The one process of ours
-//! that may live in a container, and only where it was asked for.
+//! that may live in a container, and only where it was asked for; its program is src/bin/soute-reaper.rs.
 
-use nix::errno::Errno;
-use nix::libc::SIGCHLD;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::fcntl::AtFlags;
 use nix::sys::signal::SigSet;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+use nix::unistd::execveat;
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::mount::MountAttrFlags;
 
 use super::channel::Channel;
+use super::mounts;
 use super::raw::{self, Cloned};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
-/// Who a process is after the split.
-#[derive(Debug)]
-pub enum Role {
-    /// The one that becomes the payload.
-    Payload,
-    /// PID 1, whose payload this is.
-    Reaper(Pid),
+/// The descriptor that the program reads to its end before it ends itself.
+const OUTLIVED: i32 = 3;
+
+/// Opens the program, in a read-only view of its directory: not even the host's root in there can write to it through
+/// /proc/1/exe (CVE-2019-5736).
+pub fn open() -> Result<OwnedFd> {
+    let own = std::env::current_exe().context("cannot find the path of soute-runner")?;
+    let directory = own.parent().and_then(std::path::Path::to_str).unwrap_or("/");
+    let view = mounts::copy_host_tree(directory, false).with_context(|| format!("cannot open {directory}"))?;
+    mounts::restrict(view.as_fd(), MountAttrFlags::MOUNT_ATTR_RDONLY, false).context("cannot protect soute-reaper")?;
+    openat(&view, "soute-reaper", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).context("cannot open soute-reaper")
 }
 
-/// From its first moment on, so that none is lost: the kernel drops what a PID 1 neither blocks nor handles. The payload's
-/// mask is emptied before execve.
+/// From its first moment on, so that none is lost: the kernel drops what a PID 1 neither blocks nor handles. execve(2) keeps
+/// the mask, and the payload's is emptied before it.
 pub fn hold_signals() -> Result<()> {
     SigSet::all().thread_block().context("cannot block the signals")
 }
 
-/// Makes the payload's process.
-pub fn split() -> Result<Role> {
-    Ok(match raw::clone3(0, None).context("cannot start the payload")? {
+/// Returns in a new process, which goes on to become the payload; this one becomes `program` and never returns. Both have
+/// the payload's rights by now, and no more. The program does not end before `outlived` has.
+pub fn split(program: &OwnedFd, outlived: Option<&Channel>) -> Result<()> {
+    match raw::clone3(0, None).context("cannot start the payload")? {
         Cloned::Child => {
-            // Only who leads a session can have a controlling terminal.
-            rustix::process::setsid().context("cannot start a session")?;
-            Role::Payload
+            // Only who leads a session can have a controlling terminal; and a key there signals this group alone, so that
+            // the reaper does not pass the signal on a second time.
+            rustix::process::setsid().context("cannot start a session").map(drop)
         }
-        Cloned::Parent(pid) => Role::Reaper(Pid::from_raw(pid.as_raw_nonzero().get())),
-    })
-}
-
-/// Waits for signals: SIGCHLD is ours, every other one is the payload's. Where there is a runner to outlive, it is waited for.
-pub fn serve(payload: Pid, runner: Option<Channel>) -> ! {
-    // Of all that root may do in here a reaper needs to signal a payload of another user, no more.
-    let kill = CapabilitySet::KILL;
-    let _ = set_capabilities(
-        None,
-        CapabilitySets { effective: kill, permitted: kill, inheritable: CapabilitySet::empty() },
-    );
-    loop {
-        match raw::wait_for_signal() {
-            SIGCHLD => reap(payload, runner.as_ref()),
-            signal => raw::kill(payload, signal),
-        }
-    }
-}
-
-fn reap(payload: Pid, runner: Option<&Channel>) {
-    let end = |status| -> ! {
-        let _ = runner.map(Channel::hear);
-        std::process::exit(status)
-    };
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, status)) if pid == payload => end(status),
-            // The kernel lets no signal of its own end PID 1, so the shell's convention has to say it.
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == payload => end(128 + signal as i32),
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
-            Ok(_) | Err(_) => {}
+        Cloned::Parent(payload) => {
+            raw::close_on_exec_above_stderr().context("cannot close descriptors")?;
+            // Out of the way of the number that is taken next.
+            let program =
+                rustix::io::fcntl_dupfd_cloexec(program, OUTLIVED + 1).context("cannot keep soute-reaper open")?;
+            if let Some(channel) = outlived {
+                raw::keep_as(channel.as_fd(), OUTLIVED).context("cannot hand the runner's channel over")?;
+            }
+            let number = CString::new(payload.as_raw_nonzero().to_string()).map_err(Error::failed)?;
+            let nothing: [CString; 0] = [];
+            let argv = [c"soute-reaper".to_owned(), number];
+            let errno = execveat(program.as_fd(), c"", &argv, &nothing, AtFlags::AT_EMPTY_PATH);
+            Err(Error::failed(format!("cannot execute soute-reaper: {errno:?}")))
         }
     }
 }

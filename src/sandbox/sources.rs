@@ -9,12 +9,12 @@ use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
 use super::notify::PayloadSocket;
-use super::{mounts, userns};
+use super::{mounts, reaper, userns};
 use crate::error::{Context, Error, Result};
 use crate::image::superblock::FsType;
 use crate::image::{disk, loopdev, store::Store};
 use crate::layout::Layout;
-use crate::plan::{BindIds, DiskKind, DiskMode, Missing, MountFlags, MountSource, Plan};
+use crate::plan::{BindIds, DiskKind, DiskMode, Init, Missing, MountFlags, MountSource, Plan};
 
 /// The names in /dev of the log.
 const LOGGED: [&str; 2] = ["stdout", "stderr"];
@@ -33,6 +33,8 @@ pub struct Sources {
     pub notify: Option<OwnedFd>,
     /// The caller's terminal.
     pub terminal: Option<OwnedFd>,
+    /// The program that is PID 1, where the payload is not.
+    pub reaper: Option<OwnedFd>,
     /// One for each of the plan's mounts; none for a tmpfs, and where a source is absent and may be.
     pub binds: Vec<Option<OwnedFd>>,
     /// How the owners of each appear.
@@ -61,7 +63,8 @@ impl Sources {
         let log = sandbox.log.iter().flat_map(|fifo| LOGGED.map(|name| Ok((name, file(fifo)?))));
         let log = log.collect::<Result<_>>()?;
         let terminal = sandbox.process.terminal.then(|| file(&PathBuf::from("/proc/self/fd/0"))).transpose()?;
-        Ok((Self { root, root_is_mapped, log, notify, terminal, binds, ids: ids.collect() }, socket))
+        let reaper = (sandbox.init == Init::Reaper).then(reaper::open).transpose()?;
+        Ok((Self { reaper, root, root_is_mapped, log, notify, terminal, binds, ids: ids.collect() }, socket))
     }
 
     /// Shows the files under the container's ids: `userns` is its user namespace, the map written.

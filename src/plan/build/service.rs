@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nix::libc::{SIGHUP, SIGINT, SIGKILL};
+use nix::libc::{SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM};
 
 use super::super::{Exec, ExitStatuses, Facts, Init, MountSource, Property, Sandbox, Unit, Value};
 use super::limits;
@@ -195,7 +195,9 @@ fn exit_statuses(definition: &Definition, sandbox: &Sandbox) -> (ExitStatuses, E
             success.signals.extend([SIGHUP, SIGINT]);
             force.signals.push(SIGHUP);
         }
-        Init::None | Init::Reaper => {}
+        // The reaper says 128 and the signal where its payload has died of one; of these systemd takes it for a good end.
+        Init::Reaper => success.codes.extend([SIGHUP, SIGINT, SIGPIPE, SIGTERM].map(|signal| 128 + signal)),
+        Init::None => {}
     }
     (success, force, prevent)
 }

@@ -113,6 +113,8 @@ fn a_kill_is_a_good_stop_and_still_restarts() {
     let clean_only = "[restart]\npolicy = \"on-success\"";
     assert_eq!(property(clean_only, "RestartPreventExitStatus"), kill);
     assert_eq!(property("[namespaces]\npid = \"host\"", "SuccessExitStatus"), None);
+    let died = Some(Value::ExitStatuses(ExitStatuses { codes: vec![129, 130, 141, 143], signals: vec![] }));
+    assert_eq!(property("init = \"reaper\"\ncommand = [\"x\"]", "SuccessExitStatus"), died);
 }
 
 #[test]
