@@ -83,12 +83,13 @@ fn in_terminal(target: &Target, plan: &Plan, process: &mut Process, input: bool,
     let size = window.and_then(pty::size);
     let mut command = exec::spawn(target, plan, process, exec::Streams::Terminal(size))?;
     let master = command.master.take().ok_or_else(|| Error::failed("the command has no terminal"))?;
-    let raw = match input && isatty(stdin()) {
-        true => {
-            Signals::block_stop()?;
-            Some(RawMode::enter(stdin())?)
-        }
-        false => None,
+    let raw = if input && isatty(stdin()) {
+        Signals::block_stop()?;
+        Some(RawMode::enter(stdin())?)
+    } else if isatty(stdout()) {
+        Some(RawMode::for_output(stdout())?)
+    } else {
+        None
     };
     let mut relay = Relay { flows: with_terminal(&master, input)?, signals };
     let running = Running::of(&command, Some(Terminal { master, window, raw }))?;

@@ -120,7 +120,7 @@ impl Run {
 }
 
 fn detached(launch: &Launch<'_>, plan: &Plan, undo: Undo<'_>) -> Result<i32> {
-    launch.run(plan)?;
+    launch.begin(plan, Vec::new(), true)?;
     undo.disarm();
     crate::output::stdout::write(&format!("{}\n", plan.name))?;
     Ok(0)

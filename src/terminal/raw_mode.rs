@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcsetattr};
 
 use crate::error::{Context, Result};
 
@@ -11,24 +11,34 @@ use crate::error::{Context, Result};
 pub struct RawMode {
     terminal: OwnedFd,
     before: Termios,
+    during: Termios,
 }
 
 impl RawMode {
     /// Puts a terminal into raw mode.
     pub fn enter(terminal: impl AsFd) -> Result<Self> {
+        Self::with(terminal, Termios::make_raw)
+    }
+
+    /// Only shows what a program's own terminal has made of its lines already; keys are what they were.
+    pub fn for_output(terminal: impl AsFd) -> Result<Self> {
+        Self::with(terminal, |mode| mode.output_modes.remove(OutputModes::OPOST))
+    }
+
+    fn with(terminal: impl AsFd, change: impl FnOnce(&mut Termios)) -> Result<Self> {
         let terminal = terminal.as_fd().try_clone_to_owned().context("cannot keep the terminal")?;
         let before = tcgetattr(&terminal).context("cannot ask the terminal for its mode")?;
         restore_at_panic(&terminal, &before)?;
-        let raw = Self { terminal, before };
+        let mut during = before.clone();
+        change(&mut during);
+        let raw = Self { terminal, before, during };
         raw.renew().context("cannot put the terminal into raw mode")?;
         Ok(raw)
     }
 
     /// Once more, after a shell that had stopped us has set its own mode.
     pub fn renew(&self) -> rustix::io::Result<()> {
-        let mut raw = self.before.clone();
-        raw.make_raw();
-        tcsetattr(&self.terminal, OptionalActions::Now, &raw)
+        tcsetattr(&self.terminal, OptionalActions::Now, &self.during)
     }
 }
 
