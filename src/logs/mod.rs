@@ -18,6 +18,8 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Context, Error, Result};
 use crate::layout::Layout;
@@ -34,13 +36,17 @@ pub fn main(name: &str, layout: &Layout) -> Result<()> {
     forward(name, layout, given)
 }
 
-/// Forwards what comes through `fifo` until nothing has come for a while.
+/// Forwards what comes through `fifo` until nothing has come for a while, or SIGTERM has: the socket unit is stopped when
+/// its container has ended, and cannot be started again while this runs. What has been written by then is still read.
 pub fn forward(name: &str, layout: &Layout, fifo: OwnedFd) -> Result<()> {
+    let term = SigSet::from(Signal::SIGTERM);
+    term.thread_block().context("cannot block SIGTERM")?;
+    let stop = SignalFd::with_flags(&term, SfdFlags::SFD_CLOEXEC).context("cannot wait for SIGTERM")?;
     // PID 1 keeps the file description that it gave us: a lock on it would outlive us. One of our own does not.
     let path = format!("/proc/self/fd/{}", fifo.as_raw_fd());
     let ours = open(path.as_ref(), 0)?;
     drop(fifo);
-    send_all(name, layout, ours, Some(IDLE))
+    send_all(name, layout, ours, Some(&stop))
 }
 
 /// Forwards what is left when the container has ended. No FIFO, or one that the service is reading: nothing to do.
@@ -63,7 +69,7 @@ fn open(path: &Path, flags: i32) -> Result<File> {
     open().with_context(|| format!("cannot open {}", path.display()))
 }
 
-fn send_all(name: &str, layout: &Layout, fifo: File, idle: Option<Duration>) -> Result<()> {
+fn send_all(name: &str, layout: &Layout, fifo: File, stop: Option<&SignalFd>) -> Result<()> {
     // Two readers would tear lines apart.
     let mut fifo = match Flock::lock(fifo, FlockArg::LockExclusiveNonblock) {
         Ok(fifo) => fifo,
@@ -77,8 +83,8 @@ fn send_all(name: &str, layout: &Layout, fifo: File, idle: Option<Duration>) -> 
             Ok(0) => break,
             Ok(read) => lines.push(&buffer[..read], |line| journal.send(line))?,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => match idle {
-                Some(idle) if readable(&fifo, idle)? => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => match stop {
+                Some(stop) if comes(&fifo, stop)? => {}
                 _ => break,
             },
             Err(error) => return Err(error).with_context(|| format!("cannot read the log of {name}")),
@@ -87,10 +93,12 @@ fn send_all(name: &str, layout: &Layout, fifo: File, idle: Option<Duration>) -> 
     lines.finish(|line| journal.send(line))
 }
 
-fn readable(fifo: &File, timeout: Duration) -> Result<bool> {
-    let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
-    match poll(&mut [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)], timeout) {
-        Ok(ready) => Ok(ready > 0),
+/// Whether there is more to read, before it gets quiet or an end is asked for.
+fn comes(fifo: &File, stop: &SignalFd) -> Result<bool> {
+    let timeout = PollTimeout::try_from(IDLE).unwrap_or(PollTimeout::MAX);
+    let mut waiting = [fifo.as_fd(), stop.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    match poll(&mut waiting, timeout) {
+        Ok(_) => Ok(waiting[0].any().unwrap_or(true)),
         Err(Errno::EINTR) => Ok(true),
         Err(errno) => Err(errno).context("cannot wait for the log"),
     }

@@ -117,7 +117,9 @@ impl Starting<'_> {
         let mut properties = value::properties(self.unit);
         properties.extend(self.fds.iter().map(|(name, fd)| (*name, Variant::from(Fd::from(*fd)))));
         let aux: Vec<(&str, Vec<(&str, Variant<'_>)>)> = vec![];
-        self.bus.manager("StartTransientUnit", &(self.unit.name.as_str(), "fail", properties, aux)).await
+        // As systemctl start does. What it replaces is the stop of a unit that is needed again, such as soute-log@.socket
+        // a moment after its container has stopped; jobs of a shutdown cannot be replaced.
+        self.bus.manager("StartTransientUnit", &(self.unit.name.as_str(), "replace", properties, aux)).await
     }
 
     async fn finish(&mut self, job: &OwnedObjectPath) -> Result<(), Failure> {
