@@ -25,6 +25,11 @@ pub fn execute(process: &Process, credentials: &Credentials) -> Result<Infallibl
 /// What a child of this process would inherit too: rights, mask, working directory.
 pub fn settle(process: &Process, credentials: &Credentials) -> Result<()> {
     rustix::process::umask(Mode::from_raw_mode(process.umask));
+    if process.terminal {
+        // As login(1) does: who works on a terminal can open it by name, and /dev/stdout is one. It takes CAP_CHOWN.
+        let owner = rustix::fs::Uid::from_raw(credentials.uid);
+        rustix::fs::fchown(rustix::stdio::stdin(), Some(owner), None).context("cannot own the terminal")?;
+    }
     privileges::drop_to(process, credentials)?;
     enter_working_directory(&process.working_directory)
 }
@@ -32,11 +37,7 @@ pub fn settle(process: &Process, credentials: &Credentials) -> Result<()> {
 /// Terminal, signals and descriptors, then execve(2) of what is found in the payload's PATH.
 pub fn replace(process: &Process, credentials: &Credentials) -> Result<Infallible> {
     if process.terminal {
-        let terminal = rustix::stdio::stdin();
-        rustix::process::ioctl_tiocsctty(terminal).context("cannot take the terminal")?;
-        // As login(1) does: who works on a terminal can open it by name, and /dev/stdout is one.
-        let owner = rustix::fs::Uid::from_raw(credentials.uid);
-        rustix::fs::fchown(terminal, Some(owner), None).context("cannot own the terminal")?;
+        rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).context("cannot take the terminal")?;
     }
     raw::reset_signals().context("cannot reset the signals")?;
     // Whoever opened it, and whoever started us with it: the payload gets stdin, stdout and stderr.
