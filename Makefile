@@ -84,8 +84,10 @@ stage: all
 deps:
 	@tests/lab/deps
 
-# The last test compares what is on the machine with what was there before the first.
-test: deps stage
+# What runs in the labs shares its dependencies with the tests: one build of them, not two. The last test compares what is
+# on the machine with what was there before the first.
+test: deps
+	$(MAKE) --no-print-directory stage PROFILE=dev
 	mkdir -p target/tmp
 	tests/lab/leftovers >target/lab/before
 	TMPDIR='$(CURDIR)/target/tmp' SOUTE_STAGE='$(STAGE)' SOUTE_BEFORE='$(CURDIR)/target/lab/before' \
