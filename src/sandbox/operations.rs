@@ -39,6 +39,9 @@ pub enum Operation {
         /// The payload gets a notify socket.
         notify: bool,
     },
+    /// The unit that asks its questions on a console, masked where there is none: at the first boot of an image it would
+    /// fail, and the system be degraded.
+    Unattended,
     /// A generated file over one of the image.
     File {
         /// Which of the plan's files.
@@ -89,6 +92,7 @@ pub fn operations(sandbox: &Sandbox) -> Vec<Operation> {
     if boots {
         // An init mounts these itself unless they are mount points already; /run/host must lie on the one that stays.
         placed.push(tmpfs("/run", 0o755));
+        placed.extend((!sandbox.process.terminal).then_some(Operation::Unattended));
     }
     if boots || sandbox.ready == Ready::Notify || !sandbox.files.is_empty() {
         placed.push(Operation::Host { notify: sandbox.ready == Ready::Notify });
@@ -133,6 +137,7 @@ impl Operation {
             Self::Cgroup { .. } => "/sys/fs/cgroup",
             Self::Dev => "/dev",
             Self::Host { .. } => "/run/host",
+            Self::Unattended => "/run/systemd/system",
         }
     }
 }
@@ -171,6 +176,14 @@ mod tests {
     #[test]
     fn a_plain_container_gets_nothing_in_run() {
         assert!(!order(&Sandbox::example()).contains(&"/run/host".to_owned()));
+    }
+
+    #[test]
+    fn a_system_is_asked_nothing_without_a_terminal() {
+        let mut sandbox = Sandbox { init: Init::Image, ..Sandbox::example() };
+        assert!(operations(&sandbox).contains(&Operation::Unattended));
+        sandbox.process.terminal = true;
+        assert!(!operations(&sandbox).contains(&Operation::Unattended));
     }
 
     #[test]

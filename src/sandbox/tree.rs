@@ -63,6 +63,7 @@ impl<'a> Tree<'a> {
                 self.attach(tmpfs.as_fd(), target, Kind::Directory)
             }
             Operation::Prepared { index, target } => self.prepared(*index, target),
+            Operation::Unattended => self.unattended(operation.target()),
             Operation::Host { notify } => self.host(*notify),
             Operation::File { index, target } => self.file(*index, target),
             Operation::Mask(path) => self.mask(path),
@@ -164,6 +165,11 @@ impl<'a> Tree<'a> {
             bind_file(tmpfs.as_fd(), "notify", socket.as_fd())?;
         }
         Ok(())
+    }
+
+    fn unattended(&self, units: &str) -> Result<()> {
+        let units = root::mount_point(self.root.as_fd(), units, Kind::Directory)?;
+        symlinkat("/dev/null", &units, "systemd-firstboot.service").context("cannot mask systemd-firstboot.service")
     }
 
     fn file(&self, index: usize, target: &str) -> Result<()> {
