@@ -33,7 +33,10 @@ impl Restart {
             // A definition with faults must not cost the running container.
             launch.load(name).with_context(|| format!("cannot restart {name}"))?;
             let stopped_with_it = running_dependents(host, &manager, name)?;
-            stop::stop(&manager, name).with_context(|| format!("cannot stop {name}"))?;
+            // systemd would stop them too, but one after the other: the last ones would still count as running.
+            for stopped in stopped_with_it.iter().chain([name]) {
+                stop::stop(&manager, stopped).with_context(|| format!("cannot stop {stopped}"))?;
+            }
             launch.start(name)?;
             stopped_with_it.iter().try_for_each(|dependent| launch.start(dependent))
         })

@@ -1,0 +1,55 @@
+//! Rung 2: the life of containers, on systemd 252 and on 257. Each test is a script, in a lab that all of them share.
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod many;
+mod order;
+mod payload;
+mod restart;
+mod stop;
+mod systemctl;
+
+use std::sync::OnceLock;
+
+use lab::Lab;
+
+/// The words that scripts are written in.
+const PRELUDE: &str = include_str!("prelude.sh");
+
+/// Makes tests of functions that take a lab: one on each version.
+macro_rules! both {
+    ($($name:ident),* $(,)?) => {
+        mod systemd_252 {
+            $(#[test] #[ignore = "rung 2: nested systemd"] fn $name() { super::$name(crate::host()) })*
+        }
+        mod systemd_257 {
+            $(#[test] #[ignore = "rung 2: nested systemd 257"] fn $name() { super::$name(crate::trixie()) })*
+        }
+    };
+}
+use both;
+
+fn host() -> &'static Lab {
+    static READY: OnceLock<()> = OnceLock::new();
+    READY.get_or_init(|| prepare(lab::host()));
+    lab::host()
+}
+
+fn trixie() -> &'static Lab {
+    static READY: OnceLock<()> = OnceLock::new();
+    READY.get_or_init(|| prepare(lab::trixie()));
+    lab::trixie()
+}
+
+fn prepare(lab: &Lab) {
+    lab.ok(&format!("soute image import busybox {}", lab::image::in_lab("busybox")));
+}
+
+/// Runs a script that has to succeed.
+#[track_caller]
+fn run(lab: &Lab, script: &str) -> String {
+    let whole = format!("prelude_lines={}\n{PRELUDE}{script}", PRELUDE.lines().count() + 1);
+    let ran = lab.script(&whole);
+    lab::Ran { command: script.to_owned(), ..ran }.ok()
+}

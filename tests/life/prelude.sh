@@ -1,0 +1,63 @@
+# What scripts of tests say. They run in a lab, never on the machine itself.
+[ "$(hostname)" = lab ] || { echo "this is no lab" >&2; exit 1; }
+set -E
+die() { echo "FAILED $*" >&2; exit 1; }
+trap 'die "line $((LINENO - prelude_lines)): $BASH_COMMAND"' ERR
+
+# is WANTED GOT
+is() { [ "$1" = "$2" ] || die "wanted '$1', got '$2'"; }
+# has TEXT PART
+has() { case $1 in *"$2"*) ;; *) die "no '$2' in: $1" ;; esac; }
+# lacks TEXT PART
+lacks() { case $1 in *"$2"*) die "'$2' in: $1" ;; esac; }
+# fails STATUS COMMAND…: prints what the command says.
+fails() {
+    local wanted=$1 status=0 said
+    shift
+    said=$("$@" 2>&1) || status=$?
+    [ $status = "$wanted" ] || die "$* ended with $status, not $wanted: $said"
+    printf '%s\n' "$said"
+}
+# soon COMMAND…: asks again for up to 20 s.
+soon() {
+    local try
+    for ((try = 0; try < 400; try++)); do
+        if "$@"; then return; fi
+        sleep 0.05
+    done
+    die "not within 20 s: $*"
+}
+# within MILLISECONDS COMMAND…
+within() {
+    local most=$1 start took
+    shift
+    start=$(date +%s%N)
+    "$@" || die "failed: $*"
+    took=$((($(date +%s%N) - start) / 1000000))
+    [ $took -lt "$most" ] || die "$* took $took ms"
+}
+# define NAME [LINE…]: it runs busybox for ever unless a line says something else.
+define() {
+    local name=$1 text
+    shift
+    text=$(printf '%s\n' "$@")
+    [[ $text == *"image ="* ]] || text="image = \"busybox\""$'\n'$text
+    [[ $text == *"command ="* || $text == *'init = "image"'* ]] || text="command = [\"sleep\", \"infinity\"]"$'\n'$text
+    mkdir -p /etc/soute/containers
+    printf '%s\n' "$text" >"/etc/soute/containers/$name.toml"
+}
+# prop NAME PROPERTY
+prop() { systemctl show -P "$2" "soute@$1.service"; }
+pid() { prop "$1" MainPID; }
+state() { prop "$1" ActiveState; }
+is_state() { [ "$(state "$1")" = "$2" ]; }
+# runs_again NAME PID: it is up, with another payload than this one. Asked in one call: each alone may be of another time.
+runs_again() {
+    local now
+    now=$(systemctl show -p ActiveState -p MainPID "soute@$1.service" | sort | xargs)
+    [[ $now == "ActiveState=active MainPID="* && $now != *"=$2" ]]
+}
+# marked NAME: its line of the list.
+marked() { soute list --all | grep "^$1 "; }
+# said NAME PATTERN: its journal has such a line.
+said() { journalctl --no-pager -o cat -u "soute@$1.service" | grep -- "$2" >/dev/null; }
