@@ -8,7 +8,7 @@ both!(
     namespaces_ids_and_privileges_are_its_own,
     dev_has_its_nodes_and_no_more,
     root_is_idmapped_and_no_mount_is_seen_outside,
-    reaper_reaps_and_ends_as_its_payload,
+    reaper_reaps_is_small_and_ends_as_its_payload,
 );
 
 fn payload_is_the_only_process(lab: &Lab) {
@@ -102,7 +102,7 @@ fn root_is_idmapped_and_no_mount_is_seen_outside(lab: &Lab) {
     );
 }
 
-fn reaper_reaps_and_ends_as_its_payload(lab: &Lab) {
+fn reaper_reaps_is_small_and_ends_as_its_payload(lab: &Lab) {
     run(
         lab,
         r#"
@@ -112,6 +112,7 @@ fn reaper_reaps_and_ends_as_its_payload(lab: &Lab) {
         soon said reaped '^up$'
         main=$(pid reaped)
         is 1 "$(awk '/^NSpid:/ { print $NF }' /proc/$main/status)"
+        [ "$(awk '/^Pss:/ { print $2 }' /proc/$main/smaps_rollup)" -lt 200 ]
         [ "$(wc -l </sys/fs/cgroup$(prop reaped ControlGroup)/cgroup.procs)" -gt 2 ]
         children() { cat /proc/$main/task/$main/children; }
         # The orphan becomes the reaper's child, and then it is gone; the payload stays.
