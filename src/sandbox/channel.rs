@@ -112,17 +112,24 @@ impl Channel {
         let mut bytes = [0; TEXT + 1];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let length = rustix::io::retry_on_intr(|| {
-            recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-        })
-        .context("cannot hear the other side of the sandbox")?
-        .bytes;
+        let mut receive = || {
+            rustix::io::retry_on_intr(|| {
+                recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+            })
+        };
+        let received = match receive() {
+            // The other end has gone and has not read all of ours. The kernel says so once, before its last words.
+            Err(Errno::CONNRESET) => receive(),
+            other => other,
+        };
+        let length = received.context("cannot hear the other side of the sandbox")?.bytes;
         let fd = ancillary.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
             _ => None,
         });
         Ok((parse(&bytes[..length])?, fd))
     }
+
     /// The next message, which must be this one.
     pub fn expect(&self, wanted: &Message) -> Result<()> {
         match self.hear()? {
@@ -194,6 +201,16 @@ mod tests {
         far.say(&Message::Failed("cannot mount /sys".into())).unwrap();
         drop(far);
         assert_eq!(near.say(&Message::Wired).unwrap_err().to_string(), "cannot mount /sys");
+    }
+
+    #[test]
+    fn the_last_words_of_a_side_that_did_not_listen_are_heard() {
+        let (near, far) = Channel::pair().unwrap();
+        near.say(&Message::Wired).unwrap();
+        far.say(&Message::Failed("cannot mount /dev".into())).unwrap();
+        drop(far);
+        assert_eq!(near.hear().unwrap(), Message::Failed("cannot mount /dev".into()));
+        assert_eq!(near.hear().unwrap(), Message::Closed);
     }
 
     #[test]
