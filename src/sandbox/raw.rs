@@ -77,7 +77,9 @@ pub fn mount_setattr(
     recursive: bool,
 ) -> Result<()> {
     let userns = userns.map_or(0, |fd| fd.as_raw_fd().cast_unsigned().into());
-    let attr = MountAttr { set, clear: 0, propagation, userns };
+    // How access times are kept is one choice of several in the same bits: the old one has to go.
+    let clear = if set & libc::MOUNT_ATTR_NOATIME == 0 { 0 } else { libc::MOUNT_ATTR__ATIME };
+    let attr = MountAttr { set, clear, propagation, userns };
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a C string, `attr` is a mount_attr of the size given, both live through the call.
     let result = unsafe {
