@@ -51,7 +51,7 @@ impl<'a> Tree<'a> {
     /// Does one operation.
     pub fn perform(&self, operation: &Operation) -> Result<()> {
         match operation {
-            Operation::Proc => self.api("/proc", mounts::filesystem("proc", &[], NOSUID_NODEV_NOEXEC)?),
+            Operation::Proc => self.proc(),
             Operation::Sys => self.sys(),
             Operation::Cgroup { writable } => self.cgroup(*writable),
             Operation::Dev => self.dev(),
@@ -88,6 +88,16 @@ impl<'a> Tree<'a> {
         };
         pivot().context("cannot change the root")?;
         Ok(())
+    }
+
+    fn proc(&self) -> Result<()> {
+        if self.sandbox.namespaces.pid {
+            return self.api("/proc", mounts::filesystem("proc", &[], NOSUID_NODEV_NOEXEC)?);
+        }
+        // A proc belongs to a pid namespace, and only who has power over that may mount one.
+        let proc = mounts::copy_host_tree("/proc", true).context("cannot copy /proc")?;
+        mounts::restrict(proc.as_fd(), NOSUID_NODEV_NOEXEC, true).context("cannot restrict /proc")?;
+        self.api("/proc", proc)
     }
 
     fn sys(&self) -> Result<()> {
@@ -227,7 +237,7 @@ impl<'a> Tree<'a> {
     fn read_only(&self, path: &str, except: Option<&str>) -> Result<()> {
         let Some(again) = self.copy(path)? else { return Ok(()) };
         let kept = except.map(|path| Ok::<_, Error>((path, self.copy(path)?))).transpose()?;
-        mounts::restrict(again.as_fd(), NOSUID_NODEV_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY, false)?;
+        mounts::restrict(again.as_fd(), NOSUID_NODEV_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY, true)?;
         self.cover(again.as_fd(), path)?;
         if let Some((path, Some(mount))) = kept {
             self.cover(mount.as_fd(), path)?;
@@ -235,10 +245,10 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// A detached copy of a place inside; none where this kernel has no such file.
+    /// A detached copy of a place inside, with what the host has mounted below it; none where this kernel has no such file.
     fn copy(&self, path: &str) -> Result<Option<OwnedFd>> {
         match root::open(self.root.as_fd(), path, OFlags::PATH) {
-            Ok(place) => Ok(Some(mounts::copy_tree(place.as_fd(), "", false)?)),
+            Ok(place) => Ok(Some(mounts::copy_tree(place.as_fd(), "", true)?)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
