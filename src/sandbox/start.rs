@@ -5,13 +5,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::libc;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Pid;
 
 use super::channel::{Channel, Message};
 use super::notify::{Manager, PayloadSocket};
 use super::raw::{self, Cloned};
 use super::sources::Sources;
-use super::{cgroup, clean, copy, inside};
+use super::{cgroup, clean, copy, inside, stop};
 use crate::error::{Context, Error, Exit, Result};
 use crate::instances::{self, Instance};
 use crate::layout::Layout;
@@ -55,8 +58,19 @@ fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
     drop(theirs);
     payload.prepare(&plan, &sources, &ours)?;
     drop(sources);
+    let Some(socket) = socket else {
+        payload.hand_over(layout, &plan, systemd, &ours)?;
+        systemd.tell("READY=1")?;
+        return systemd.barrier();
+    };
+    let given_up = GivenUp::blocked(plan.sandbox.stop_signal)?;
     payload.hand_over(layout, &plan, systemd, &ours)?;
-    wait_until_ready(systemd, socket)
+    if pass_on_until_ready(systemd, &socket, &given_up)? {
+        return Ok(());
+    }
+    stop::note(layout, name)?;
+    stop::kill_the_deaf(&plan, nix::unistd::Pid::from_raw(payload.pid.as_raw_nonzero().get()))?;
+    Err(Error::failed("READY=1 has not come"))
 }
 
 /// The process that becomes the payload.
@@ -138,18 +152,35 @@ fn clone_flags(namespaces: Namespaces) -> u64 {
     own.into_iter().filter(|(own, _)| *own).fold(0, |flags, (_, flag)| flags | flag as u64)
 }
 
-fn wait_until_ready(systemd: &Manager, socket: Option<PayloadSocket>) -> Result<()> {
-    let Some(socket) = socket else {
-        systemd.tell("READY=1")?;
-        return systemd.barrier();
-    };
+/// The stop signal as a descriptor. systemd sends it to everyone in the unit when it gives up a start, and runs no
+/// ExecStop=: what that does for a payload that would not hear of it falls to the runner. None for a real-time signal.
+struct GivenUp(Option<SignalFd>);
+
+impl GivenUp {
+    fn blocked(signal: i32) -> Result<Self> {
+        let Ok(signal) = Signal::try_from(signal) else { return Ok(Self(None)) };
+        let set = SigSet::from(signal);
+        set.thread_block().context("cannot block the stop signal")?;
+        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC).map(|fd| Self(Some(fd))).context("cannot read signals")
+    }
+}
+
+/// Passes on what the payload says: true at READY=1, false when systemd no longer waits for it.
+fn pass_on_until_ready(systemd: &Manager, socket: &PayloadSocket, given_up: &GivenUp) -> Result<bool> {
     loop {
+        let mut waiting = vec![PollFd::new(socket, PollFlags::IN)];
+        waiting.extend(given_up.0.iter().map(|signal| PollFd::new(signal, PollFlags::IN)));
+        rustix::io::retry_on_intr(|| poll(&mut waiting, None)).context("cannot wait for the payload")?;
+        if waiting[1..].iter().any(|signal| !signal.revents().is_empty()) {
+            return Ok(false);
+        }
         let lines = socket.hear()?;
         if !lines.is_empty() {
             systemd.tell(&lines.join("\n"))?;
         }
         if lines.iter().any(|line| line == "READY=1") {
-            return systemd.barrier();
+            systemd.barrier()?;
+            return Ok(true);
         }
     }
 }

@@ -16,8 +16,17 @@ pub fn stop(layout: &Layout, name: &str) -> Result<()> {
     let plan = Plan::read(&layout.state(name))?;
     // systemd runs this too when the payload has ended by itself.
     let Ok(payload) = main_pid() else { return Ok(()) };
-    // By this the clean-up tells a stop from a kill -9 of somebody else, which ends the same way.
-    fs::write(layout.state(name).join(STOPPING), "").context("cannot note the stop")?;
+    note(layout, name)?;
+    kill_the_deaf(&plan, payload)
+}
+
+/// By this the clean-up tells a stop from a kill -9 of somebody else, which ends the same way.
+pub fn note(layout: &Layout, name: &str) -> Result<()> {
+    fs::write(layout.state(name).join(STOPPING), "").context("cannot note the stop")
+}
+
+/// What a stop comes to for a payload that would not hear the stop signal.
+pub fn kill_the_deaf(plan: &Plan, payload: Pid) -> Result<()> {
     let may_be_deaf = plan.sandbox.namespaces.pid && plan.sandbox.init == Init::None;
     if may_be_deaf && !hears(payload, plan.sandbox.stop_signal)? {
         raw::kill(payload, SIGKILL);
