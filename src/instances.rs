@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Context, Result};
-use crate::layout::Layout;
+use crate::layout::{Layout, make_private};
 
 const HEADER: &str = "NAME\tIMAGE\tSTARTED\tPID\tADDRESSES";
 
@@ -69,7 +69,7 @@ pub fn update(layout: &Layout, change: impl FnOnce(&mut Vec<Instance>)) -> Resul
     let path = layout.instances();
     let action = || format!("cannot bring {} up to date", path.display());
     let write = || -> std::io::Result<()> {
-        fs::create_dir_all(layout.locks())?;
+        make_private(&layout.locks())?;
         let lock = fs::File::create(layout.locks().join(".instances"))?;
         flock(&lock, FlockOperation::LockExclusive)?;
         let before = fs::read_to_string(&path).unwrap_or_default();
@@ -84,6 +84,15 @@ pub fn update(layout: &Layout, change: impl FnOnce(&mut Vec<Instance>)) -> Resul
         fs::rename(next, &path)
     };
     write().with_context(action)
+}
+
+/// Makes the lines say what was found to be `up`, and leaves alone what has come or gone since they read `noted`.
+pub fn reconcile(list: &mut Vec<Instance>, noted: &[Instance], up: Vec<Instance>) {
+    let gone = |instance: &Instance| noted.contains(instance) && !list.contains(instance);
+    let up: Vec<_> = up.into_iter().filter(|instance| !gone(instance)).collect();
+    let come = |instance: &Instance| !noted.contains(instance) && up.iter().all(|known| known.name != instance.name);
+    list.retain(come);
+    list.extend(up);
 }
 
 fn parse(text: &str) -> Vec<Instance> {
@@ -116,6 +125,15 @@ mod tests {
         remove(&layout, "web").unwrap();
         let text = fs::read_to_string(layout.instances()).unwrap();
         assert_eq!(text, format!("NAME\tIMAGE\tSTARTED\tPID\tADDRESSES\n{}\n", instance("db", &[]).line()));
+    }
+
+    #[test]
+    fn what_came_or_went_while_systemd_was_asked_stays_as_it_is() {
+        let [web, db, new, lost, stale] = ["web", "db", "new", "lost", "stale"].map(|name| instance(name, &[]));
+        let noted = [web.clone(), db.clone(), stale.clone()];
+        let mut list = vec![web.clone(), new.clone(), stale];
+        reconcile(&mut list, &noted, vec![web.clone(), db, lost.clone()]);
+        assert_eq!(list, [new, web, lost]);
     }
 
     #[test]

@@ -9,6 +9,13 @@ pub struct Layout {
     store: PathBuf,
 }
 
+/// Makes a directory for root alone; those above it are for everyone, as those of systemd's are.
+pub fn make_private(directory: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    directory.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
 impl Layout {
     /// The layout below `root`, with the store at its default place.
     pub fn new(root: impl Into<PathBuf>) -> Self {

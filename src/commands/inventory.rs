@@ -21,6 +21,8 @@ use crate::systemd::{Manager, UnitStatus};
 pub struct Inventory {
     /// What there is.
     pub entries: Vec<Entry>,
+    /// What the instances file said before systemd was asked.
+    noted: Vec<Instance>,
 }
 
 /// One container.
@@ -69,29 +71,31 @@ impl Inventory {
     /// Those that run, and with `all` every one that there is.
     pub fn take(host: &Host, manager: &Manager, all: bool) -> Result<Self> {
         let _kept = manager.keep();
-        let units = units(manager)?;
         let noted = instances::read(&host.layout);
+        let units = units(manager)?;
         let mut names: BTreeSet<String> = units.keys().cloned().collect();
         if all {
             names.extend(search::all(&host.layout)?.found.into_iter().map(|found| found.name.to_string()));
             names.extend(disk::names(&host.layout)?);
         }
         let take = |name: &String| Entry::take(host, manager, name, units.get(name), &noted);
-        Ok(Self { entries: names.iter().map(take).collect::<Result<_>>()? })
+        let entries = names.iter().map(take).collect::<Result<_>>()?;
+        Ok(Self { entries, noted })
     }
 
     /// One container alone.
     pub fn of(host: &Host, manager: &Manager, name: &Name) -> Result<Self> {
         let _kept = manager.keep();
         let units = units(manager)?;
-        let entry = Entry::take(host, manager, name, units.get(name.as_str()), &instances::read(&host.layout))?;
-        Ok(Self { entries: vec![entry] })
+        let noted = instances::read(&host.layout);
+        let entry = Entry::take(host, manager, name, units.get(name.as_str()), &noted)?;
+        Ok(Self { entries: vec![entry], noted })
     }
 
     /// Makes the instances file say what systemd says.
     pub fn write_instances(&self, host: &Host) -> Result<()> {
         let up: Vec<_> = self.entries.iter().filter_map(|entry| entry.instance.clone()).collect();
-        instances::update(&host.layout, |list| *list = up)
+        instances::update(&host.layout, |list| instances::reconcile(list, &self.noted, up))
     }
 }
 

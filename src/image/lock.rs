@@ -1,15 +1,15 @@
 //! Locks between commands: flock, so that the kernel lets go of them with the process.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::file_name;
 use crate::error::{Context, Error, Exit, Result};
-use crate::layout::Layout;
+use crate::layout::{Layout, make_private};
 
 /// A lock that is held until it is dropped. Order: a name, then the ids, then the store.
 #[derive(Debug)]
@@ -51,11 +51,7 @@ impl Lock {
 fn take(layout: &Layout, name: &str, operation: FlockOperation) -> Result<Lock> {
     let dir = layout.locks();
     let path = dir.join(name);
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&dir)
-        .with_context(|| format!("cannot create {}", dir.display()))?;
+    make_private(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let file = OpenOptions::new()
         .write(true)
         .create(true)

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{Plan, VERSION};
 use crate::error::{Context, Error, Result};
+use crate::layout::make_private;
 
 /// The snapshot's name in the state directory.
 pub const PLAN: &str = "plan.json";
@@ -33,9 +34,10 @@ impl Plan {
 
     /// Replaces the snapshot, whole or not at all. It may hold environment values: only root reads it.
     pub fn write(&self, state: &Path) -> Result<()> {
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        use std::os::unix::fs::OpenOptionsExt;
         let write = || -> std::io::Result<()> {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(state)?;
+            state.parent().map_or(Ok(()), make_private)?;
+            make_private(state)?;
             let next = state.join(".plan.json.new");
             let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
             file.write_all(&serde_json::to_vec(self)?)?;
