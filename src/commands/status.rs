@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 
 use clap::Args;
 
 use super::boot::Boot;
 use super::inventory::{self, Entry, Inventory};
-use super::{must_exist, unit};
+use super::{logs, must_exist, unit};
 use crate::definition::search;
 use crate::definition::types::{Name, escaped};
 use crate::error::{Exit, Result};
@@ -68,15 +68,15 @@ impl Status {
         }
         stdout::write(&page.0)?;
         if self.lines > 0 {
-            self.show_log()?;
+            self.show_log(host)?;
         }
         Ok(ExitCode::from(if entry.is_up() { 0 } else { Exit::NotRunning as u8 }))
     }
 
-    fn show_log(&self) -> Result<()> {
+    fn show_log(&self, host: &Host) -> Result<()> {
         let lines = self.lines.to_string();
-        let output = Command::new("journalctl")
-            .args(["--no-pager", "--quiet", "--lines", &lines, "--unit", &unit(&self.name)])
+        let output = logs::journalctl(host, &self.name)
+            .args(["--no-pager", "--quiet", "--lines", &lines])
             .stdin(Stdio::null())
             .output()?;
         // What a payload writes is not for a terminal to obey.
