@@ -6,7 +6,7 @@ use super::report;
 use crate::error::{Error, Exit, Result};
 
 /// podman's status for a failure of its own.
-const OWN_FAILURE: u8 = 125;
+pub const OWN_FAILURE: u8 = 125;
 
 /// The program's status, or after a failure of ours 125, 126 or 127.
 pub fn status(outcome: Result<i32>) -> ExitCode {

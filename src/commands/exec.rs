@@ -10,12 +10,13 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::isatty;
 
-use super::attach;
+use super::{attach, must_exist};
 use crate::definition::types::{EnvironmentName, GuestPath, Name, UserSpec};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Exit, Result};
 use crate::plan::{Plan, Process};
 use crate::sandbox::exec::{self, Command, Target};
 use crate::settings::Host;
+use crate::systemd::Manager;
 use crate::terminal::{RawMode, Relay, Session, Signals, Streams, ends, pty, with_terminal};
 
 /// Runs a command in a running container, with the namespaces, limits and privileges of its payload.
@@ -56,10 +57,16 @@ impl Exec {
         Ok(attach::status(self.attached(host)))
     }
 
+    /// A container that does not run may be one that there is not.
+    fn told_apart(&self, host: &Host, error: Error) -> Error {
+        let exists = || must_exist(host, &Manager::connect()?, &self.name);
+        if error.exit() == Exit::NotRunning { exists().err().unwrap_or(error) } else { error }
+    }
+
     fn attached(self, host: &Host) -> Result<i32> {
         // First of all, so that no signal is lost, and none ends us half-way.
         let signals = Signals::block()?;
-        let target = Target::find(&host.layout, &self.name)?;
+        let target = Target::find(&host.layout, &self.name).map_err(|error| self.told_apart(host, error))?;
         let plan = Plan::read(&host.layout.state(&self.name))?;
         let mut process = Process { argv: self.command, terminal: self.tty, ..plan.sandbox.process.clone() };
         self.process.apply(&mut process)?;

@@ -34,6 +34,7 @@ mod start;
 mod status;
 mod stop;
 mod unit;
+mod usage;
 mod wait;
 
 use std::process::ExitCode;
@@ -53,11 +54,7 @@ pub use cli::Cli;
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help goes to standard output, and is no failure. What cannot be printed has no reader.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { usage_status(std::env::args()) } else { 0 });
-        }
+        Err(refused) => return usage::refuse(&refused),
     };
     match Host::load(&cli.root).and_then(|host| cli.verb.run(&host)) {
         Ok(status) => status,
@@ -66,12 +63,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit() as u8)
         }
     }
-}
-
-/// A wrong command line ends with 2; `run`, `exec` and `shell` have their payload's statuses below 125, as podman has it.
-fn usage_status(arguments: impl Iterator<Item = String>) -> u8 {
-    let verb = arguments.skip(1).find(|argument| !argument.starts_with('-'));
-    if verb.is_some_and(|verb| matches!(verb.as_str(), "run" | "exec" | "shell")) { 125 } else { Exit::Usage as u8 }
 }
 
 /// The voice of every failure.
@@ -110,19 +101,5 @@ pub fn must_run(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
     match manager.status(&unit(name))?.active.as_str() {
         "active" | "reloading" | "activating" | "deactivating" => Ok(()),
         _ => Err(Error::new(Exit::NotRunning, format!("{name} is not running"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::usage_status;
-
-    #[test]
-    fn the_statuses_of_a_payload_are_never_ours() {
-        let status = |line: &str| usage_status(line.split(' ').map(str::to_owned));
-        assert_eq!(status("soute run --nonsense"), 125);
-        assert_eq!(status("soute --root=/x exec"), 125);
-        assert_eq!(status("soute list --nonsense"), 2);
-        assert_eq!(status("soute"), 2);
     }
 }
