@@ -5,7 +5,9 @@ use std::process::Command;
 
 fn make(target: &str, destdir: &Path) {
     let mut make = Command::new("make");
-    make.args(["--no-print-directory", target, "PREFIX=/usr"]).arg(format!("DESTDIR={}", destdir.display()));
+    // The profile that make test has built.
+    make.args(["--no-print-directory", target, "PREFIX=/usr", "PROFILE=dev"])
+        .arg(format!("DESTDIR={}", destdir.display()));
     let output = make.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("MAKEFLAGS").output().expect("make");
     assert!(output.status.success(), "{output:?}");
 }
@@ -26,6 +28,7 @@ fn install_puts_everything_below_destdir_and_uninstall_takes_it_away() {
     for file in [
         "755 /usr/bin/soute",
         "755 /usr/libexec/soute/soute-runner",
+        "755 /usr/libexec/soute/soute-reaper",
         "755 /usr/lib/systemd/system-generators/soute-generator",
         "644 /usr/lib/systemd/system/soute-start@.service",
         "644 /usr/lib/systemd/system/soute.slice",

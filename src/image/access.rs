@@ -67,6 +67,14 @@ pub fn list(dir: impl AsFd) -> Result<Vec<Listed>> {
     Ok(found)
 }
 
+/// The names in a directory of ours that images, disks and volumes can have, sorted; leftovers begin with a dot.
+pub fn names(dir: impl AsFd) -> Result<Vec<String>> {
+    let names = list(dir)?.into_iter().filter_map(|entry| entry.name.into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| super::file_name(name).is_ok()).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// A name of unknown origin as a message may show it: control characters and what is not UTF-8 escaped.
 pub fn shown(name: &[u8]) -> String {
     use std::os::unix::ffi::OsStrExt;

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, fsync, mkdirat, statat, syncfs};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::access::{list, open_dir, open_inside};
+use super::access::{self, open_dir, open_inside};
 use super::copy::{self, CopyMethod, Options, Progress};
 use super::staging::{self, Staging, open_private, secure, trash};
 use super::store::{Declared, Image, ImageInfo, Kind, RAW, ROOT, Store};
@@ -286,14 +286,7 @@ pub fn read_exit(layout: &Layout, name: &str) -> Result<Option<LastExit>> {
 /// All containers that have a disk or a record, sorted by name; one that cannot be read keeps its place.
 pub fn names(layout: &Layout) -> Result<Vec<String>> {
     let disks = open_private(&layout.disks())?;
-    let mut names: Vec<String> = list(&disks)
-        .context("cannot read the disks")?
-        .into_iter()
-        .filter_map(|entry| entry.name.into_string().ok())
-        .filter(|name| file_name(name).is_ok())
-        .collect();
-    names.sort_unstable();
-    Ok(names)
+    access::names(&disks).context("cannot read the disks")
 }
 
 /// Removes what killed commands have left.

@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::access::{list, open_dir, open_inside};
+use super::access::{self, open_dir, open_inside};
 use super::lock::Lock;
 use super::staging::{open_private, secure, sweep, trash};
 use super::superblock::FsType;
@@ -147,14 +147,7 @@ impl Store {
 
     /// The names of all images, sorted.
     pub fn names(&self) -> Result<Vec<String>> {
-        let entries = list(self.dir()).context("cannot read the store")?;
-        let mut names: Vec<String> = entries
-            .into_iter()
-            .filter_map(|entry| entry.name.into_string().ok())
-            .filter(|name| file_name(name).is_ok())
-            .collect();
-        names.sort_unstable();
-        Ok(names)
+        access::names(self.dir()).context("cannot read the store")
     }
 
     /// All images, sorted by name; one that cannot be read keeps its place, with the reason.

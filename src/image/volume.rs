@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fchmod, fsync, mkdirat, openat};
 use rustix::io::Errno;
 
-use super::access::list;
+use super::access;
 use super::staging::{open_private, sweep, trash};
 use super::{delete, file_name};
 use crate::error::{Context, Error, Exit, Result};
@@ -35,14 +35,7 @@ pub fn open(layout: &Layout, name: &str) -> Result<OwnedFd> {
 /// The names of all volumes, sorted.
 pub fn names(layout: &Layout) -> Result<Vec<String>> {
     let volumes = open_private(&layout.volumes())?;
-    let mut names: Vec<String> = list(&volumes)
-        .context("cannot read the volumes")?
-        .into_iter()
-        .filter_map(|entry| entry.name.into_string().ok())
-        .filter(|name| file_name(name).is_ok())
-        .collect();
-    names.sort_unstable();
-    Ok(names)
+    access::names(&volumes).context("cannot read the volumes")
 }
 
 /// Removes a volume with all that is in it. `used_by` names the containers that mount it.
