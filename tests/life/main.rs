@@ -3,14 +3,20 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod boots;
+mod instances;
+mod limits;
+mod logs;
 mod many;
+mod network;
 mod order;
 mod payload;
+mod ready;
 mod restart;
 mod stop;
 mod systemctl;
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use lab::Lab;
 
@@ -44,6 +50,14 @@ fn trixie() -> &'static Lab {
 
 fn prepare(lab: &Lab) {
     lab.ok(&format!("soute image import busybox {}", lab::image::in_lab("busybox")));
+}
+
+/// The image "debian", a system with systemd.
+fn debian(lab: &Lab) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let tree = lab::image::in_lab("debian");
+    lab.ok(&format!("soute image show debian >/dev/null 2>&1 || soute image import debian {tree}"));
 }
 
 /// Runs a script that has to succeed.
