@@ -20,6 +20,7 @@ mod boot;
 mod command;
 pub mod image;
 mod inside;
+pub mod script;
 pub mod stage;
 pub mod vm;
 

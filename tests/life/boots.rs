@@ -1,13 +1,13 @@
 //! `init = "image"`: the payload is a system of its own, Debian's systemd.
 
 use crate::lab::Lab;
-use crate::{both, debian, run};
+use crate::lab::script::{both, import, run};
 
 both!(system_boots_takes_commands_reboots_and_powers_off);
 
 /// One container and one copy of 140 MB for all of it.
 fn system_boots_takes_commands_reboots_and_powers_off(lab: &Lab) {
-    debian(lab);
+    import(lab, "debian");
     run(
         lab,
         r#"

@@ -1,7 +1,7 @@
 //! /run/soute/instances says what runs.
 
 use crate::lab::Lab;
-use crate::{both, run};
+use crate::lab::script::{both, run};
 
 both!(the_file_is_true_after_every_turn, a_lost_or_wrong_file_is_rebuilt);
 

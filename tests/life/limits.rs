@@ -2,7 +2,7 @@
 //! controllers, rung 3.
 
 use crate::lab::Lab;
-use crate::{both, run};
+use crate::lab::script::{both, run};
 
 both!(every_limit_is_the_units, rlimits_are_the_payloads, nothing_is_limited_unasked_but_tasks_and_cores);
 

@@ -1,7 +1,7 @@
 //! What a payload writes, wherever it writes it, is in the journal of its unit.
 
-use crate::lab::{self, Lab};
-use crate::{both, run};
+use crate::lab::Lab;
+use crate::lab::script::{both, import, run};
 
 both!(descriptors_and_device_files_are_the_journal, nginx_logs_to_dev_stdout_and_dev_stderr, identifier_and_silence);
 
@@ -24,8 +24,7 @@ fn descriptors_and_device_files_are_the_journal(lab: &Lab) {
 }
 
 fn nginx_logs_to_dev_stdout_and_dev_stderr(lab: &Lab) {
-    let nginx = lab::image::in_lab("nginx");
-    lab.ok(&format!("soute image import nginx {nginx}"));
+    import(lab, "nginx");
     run(
         lab,
         r#"

@@ -1,7 +1,7 @@
 //! Many at once, and payloads that are gone before anybody looks.
 
 use crate::lab::Lab;
-use crate::{both, run};
+use crate::lab::script::{both, run};
 
 both!(no_exit_status_of_two_hundred_is_lost, sixteen_starts_of_one_name_are_one, fifty_start_at_once,);
 

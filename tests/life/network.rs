@@ -1,7 +1,7 @@
 //! Bridges: what is plugged in answers, and nothing of it outlives the container.
 
 use crate::lab::Lab;
-use crate::{both, run};
+use crate::lab::script::{both, run};
 
 both!(
     two_bridges_two_families,

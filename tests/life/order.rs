@@ -1,7 +1,7 @@
 //! Order and stop between containers, which goes through soute-up@.target.
 
 use crate::lab::Lab;
-use crate::{both, run};
+use crate::lab::script::{both, run};
 
 both!(
     required_starts_first_and_takes_along_at_its_stop,

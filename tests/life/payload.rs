@@ -1,7 +1,7 @@
 //! What a payload is to the host: systemd's own child, alone, and shut in.
 
 use crate::lab::Lab;
-use crate::{both, run};
+use crate::lab::script::{both, run};
 
 both!(
     payload_is_the_only_process,

@@ -1,7 +1,7 @@
 //! When a container counts as started.
 
 use crate::lab::Lab;
-use crate::{both, debian, run};
+use crate::lab::script::{both, import, run};
 
 both!(
     start_waits_for_ready_and_passes_on_nothing_else_but_status,
@@ -11,7 +11,7 @@ both!(
 );
 
 fn start_waits_for_ready_and_passes_on_nothing_else_but_status(lab: &Lab) {
-    debian(lab);
+    import(lab, "debian");
     run(
         lab,
         r#"

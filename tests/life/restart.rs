@@ -1,7 +1,7 @@
 //! What happens when a payload ends by itself, or is made to.
 
 use crate::lab::Lab;
-use crate::{both, run};
+use crate::lab::script::{both, run};
 
 both!(
     crash_restarts_and_the_limit_ends_it,

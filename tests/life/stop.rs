@@ -1,7 +1,7 @@
 //! Stop: at once where nobody listens, with the payload's own time where it does, and never longer than allowed.
 
 use crate::lab::Lab;
-use crate::{both, run};
+use crate::lab::script::{both, run};
 
 both!(
     payload_that_ignores_the_signal_stops_at_once,

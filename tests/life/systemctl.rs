@@ -1,7 +1,7 @@
 //! What must work with systemctl and its friends alone.
 
 use crate::lab::Lab;
-use crate::{both, run};
+use crate::lab::script::{both, run};
 
 both!(
     launcher_starts_stops_and_restarts_however_it_was_started,
