@@ -3,6 +3,7 @@
 //! Rung 2 is [`Lab`], systemd in namespaces over a /usr that is shown read-only: the host's own, or that of another Debian
 //! release. Rung 3 is [`vm`], a virtual machine with Debian's kernel. Both have soute installed by `make install`. A rung that
 //! cannot be had panics: tests that need one are `#[ignore]`d, and `make test` runs them with `--include-ignored`.
+//! [`script`] is for tests that are sequences of commands, run on systemd 252 and 257.
 //!
 //! ```ignore
 //! mod lab;
