@@ -51,7 +51,7 @@ fn system_boots_takes_commands_reboots_and_powers_off(lab: &Lab) {
         [ ! -e /var/lib/soute/disks/system/root/var/in-order ]
         within 20000 soute stop system
         [ ! -e /proc/$main ]
-        said system "^soute@system.service: Deactivated successfully"
+        soon said system "^soute@system.service: Deactivated successfully"
         [ ! -e $group ]
         [ -e /var/lib/soute/disks/system/root/var/in-order ]"#,
     );

@@ -23,7 +23,7 @@ fn crash_restarts_and_the_limit_ends_it(lab: &Lab) {
         soon is_state again failed
         is exit-code "$(prop again Result)"
         is 3 "$(prop again ExecMainStatus)"
-        said again "Start request repeated too quickly"
+        soon said again "Start request repeated too quickly"
         is 3 "$(journalctl --no-pager -o cat -u soute@again | grep -c 'Main process exited, code=exited, status=3')"
         has "$(systemctl --failed --plain --no-legend)" soute@again.service
         # Neither the failure nor the limit is in the way of who asks for it.

@@ -25,7 +25,7 @@ fn payload_that_ignores_the_signal_stops_at_once(lab: &Lab) {
         is $main "$(pid deaf)"
         within 2000 systemctl stop soute@deaf
         [ ! -e /proc/$main ]
-        said deaf "^soute@deaf.service: Deactivated successfully"
+        soon said deaf "^soute@deaf.service: Deactivated successfully"
         lacks "$(systemctl --failed --plain --no-legend)" soute@deaf.service"#,
     );
 }
@@ -38,9 +38,9 @@ fn payload_with_a_handler_has_its_own_time(lab: &Lab) {
         soute start polite
         soon said polite '^up$'
         soute stop polite
-        said polite '^stopping$'
+        soon said polite '^stopping$'
         soon said polite '^stopped$'
-        said polite "^soute@polite.service: Deactivated successfully"
+        soon said polite "^soute@polite.service: Deactivated successfully"
         define polite 'stop.signal = "SIGINT"' 'command = ["sh", "-c", "trap \"echo by INT; exit 0\" INT; echo up again; while :; do sleep 9 & wait; done"]'
         soute start polite
         soon said polite '^up again$'
@@ -58,7 +58,7 @@ fn payload_that_takes_too_long_is_killed(lab: &Lab) {
         soon said slow '^up$'
         within 5000 systemctl stop soute@slow
         soon said slow '^no$'
-        said slow "State 'stop-sigterm' timed out. Killing"
+        soon said slow "State 'stop-sigterm' timed out. Killing"
         is failed "$(state slow)"
         is timeout "$(prop slow Result)"
         soute start slow
