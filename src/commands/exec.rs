@@ -15,6 +15,7 @@ use crate::definition::types::{EnvironmentName, GuestPath, Name, UserSpec};
 use crate::error::{Context, Error, Exit, Result};
 use crate::plan::{Plan, Process};
 use crate::sandbox::exec::{self, Command, Target};
+use crate::sandbox::own_program;
 use crate::settings::Host;
 use crate::systemd::Manager;
 use crate::terminal::{RawMode, Relay, Session, Signals, Streams, ends, pty, with_terminal};
@@ -68,6 +69,7 @@ impl Exec {
         let signals = Signals::block()?;
         let target = Target::find(&host.layout, &self.name).map_err(|error| self.told_apart(host, error))?;
         let plan = Plan::read(&host.layout.state(&self.name))?;
+        own_program::protect(&plan)?;
         let mut process = Process { argv: self.command, terminal: self.tty, ..plan.sandbox.process.clone() };
         self.process.apply(&mut process)?;
         match self.tty {

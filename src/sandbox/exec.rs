@@ -18,6 +18,7 @@ use rustix::termios::Winsize;
 
 use super::channel::{Channel, Message};
 use super::join::join;
+use super::own_program;
 use super::raw::{self, Cloned};
 use crate::error::{Context, Error, Exit, Result};
 use crate::layout::Layout;
@@ -96,6 +97,7 @@ impl Target {
 
 /// Runs a command as `systemctl reload` and health checks do: nothing on stdin, output into the journal.
 pub fn run_inside(plan: &Plan, pid: Pid, argv: &[String]) -> Result<i32> {
+    own_program::protect(plan)?;
     let target = Target::of(&plan.name, pid)?;
     let process = Process { argv: argv.to_vec(), terminal: false, ..plan.sandbox.process.clone() };
     spawn(&target, plan, &process, Streams::Inherited)?.wait()

@@ -14,6 +14,7 @@ mod join;
 pub mod mounts;
 pub mod notify;
 pub mod operations;
+pub mod own_program;
 pub mod privileges;
 pub mod raw;
 pub mod reaper;
