@@ -131,6 +131,8 @@ impl Entry {
             self.image = plan.image.name.clone();
             self.addresses = plan.addresses();
             self.weakened = plan.weakened();
+            // A one-off container has no definition, and its disk goes with it.
+            self.orphan &= !plan.ephemeral;
             self.labels = plan.labels;
         }
         if !self.is_up() {

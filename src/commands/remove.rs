@@ -47,7 +47,8 @@ impl Remove {
             if !loaded && traces.is_empty() {
                 return Err(definitions::unknown(name));
             }
-            self.remove(host, manager.as_ref(), name).with_context(|| format!("cannot remove {name}"))
+            self.remove(host, manager.as_ref(), name).with_context(|| format!("cannot remove {name}"))?;
+            Lock::forget(&host.layout, name)
         });
         // What an earlier remove was killed over.
         disk::sweep(&host.layout).unwrap_or_else(|error| report(&error));

@@ -28,7 +28,7 @@ impl Lock {
         take(layout, file_name(name)?, FlockOperation::NonBlockingLockExclusive)
     }
 
-    /// Removes the lock of a name that is never used again, unless somebody holds it.
+    /// Removes the lock of a name that is gone, unless somebody holds it.
     pub fn forget(layout: &Layout, name: &str) -> Result<()> {
         match Self::try_name(layout, name) {
             Err(error) if error.exit() == Exit::Busy => Ok(()),
