@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{each, unit};
 use crate::definition::types::Name;
-use crate::error::{Context, Result};
+use crate::error::{Context, Exit, Result};
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -36,6 +36,10 @@ pub fn stop(manager: &Manager, name: &str) -> Result<()> {
     match status.active.as_str() {
         "inactive" if status.job.is_none() => Ok(()),
         "failed" if status.job.is_none() => manager.reset_failed(&unit),
-        _ => manager.stop(&unit),
+        _ => match manager.stop(&unit) {
+            // It has gone since, with a container that it requires or by itself.
+            Err(error) if error.exit() == Exit::NotRunning => Ok(()),
+            stopped => stopped,
+        },
     }
 }

@@ -1,5 +1,7 @@
 //! Jobs on units that are there: stop, restart, reload; and what needs no job: kill, reset-failed, freeze, thaw.
 
+use std::cell::Cell;
+
 use zbus::OwnedObjectPath;
 
 use super::bus::Bus;
@@ -21,10 +23,14 @@ pub enum Whom {
 impl Manager {
     /// Stops a unit and waits for its end.
     pub fn stop(&self, unit: &str) -> Result<()> {
+        let tried = Cell::new(false);
         let (result, seen) = self.run(async |bus| match job(bus, "StopUnit", unit).await {
-            // It has ended since the caller looked, with a container that it requires or by itself.
-            Err(Failure::NoSuchUnit(_)) => Ok(("done".to_owned(), Seen::default())),
-            result => result,
+            // The connection broke after the unit was told to stop.
+            Err(Failure::NoSuchUnit(_)) if tried.get() => Ok(("done".to_owned(), Seen::default())),
+            result => {
+                tried.set(true);
+                result
+            }
         })?;
         judge(unit, &result, &seen)
     }

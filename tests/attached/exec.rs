@@ -50,7 +50,7 @@ fn the_exit_status_is_the_commands_or_podmans() {
         ends(lab, "soute exec web -- nope", 127, "", "soute: cannot execute nope: No such file or directory\n");
         ends(lab, "soute exec web -- /etc", 126, "", "soute: cannot execute /etc: Permission denied\n");
         ends(lab, "soute exec -u nope web -- id", 125, "", "soute: no such user in the container: nope\n");
-        ends(lab, "soute exec none -- id", 125, "", "soute: none is not running\n");
+        ends(lab, "soute exec none -- id", 125, "", "soute: no container is called none\n");
         ends(
             lab,
             "systemctl freeze soute@web; soute exec web -- id 2>&1 | cut -d, -f1; systemctl thaw soute@web",

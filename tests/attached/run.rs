@@ -129,7 +129,7 @@ fn detached_ones_print_their_names_and_go_when_they_are_stopped() {
         assert!(name.starts_with("busybox-"), "{name}");
         lab.ok(&format!("soute exec {name} true && test -f /run/soute/containers/{name}.toml"));
         lab.ok(&format!("soute stop {name}"));
-        ends(lab, &format!("soute exec {name} true"), 125, "", &format!("soute: {name} is not running\n"));
+        ends(lab, &format!("soute exec {name} true"), 125, "", &format!("soute: no container is called {name}\n"));
         nothing_is_left(lab);
         lab.ok("soute run --keep --name kept busybox -- sh -c 'echo data >/root/file'");
         ends(lab, "cat /var/lib/soute/disks/kept/root/root/file; soute remove kept", 0, "data\n", "");
