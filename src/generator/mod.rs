@@ -19,8 +19,9 @@ use crate::error::Result;
 use crate::layout::Layout;
 use order::Launch;
 
-/// Boot waits for us.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Boot waits for us, and systemd kills all generators together after 90 s, with nothing written yet. Far above what reading
+/// takes on the slowest machine: launching unread starts containers that nobody wants at boot.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// soute-generator(8): `soute-generator NORMAL [EARLY LATE]`.
 pub fn main() -> ExitCode {
