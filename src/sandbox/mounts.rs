@@ -38,9 +38,9 @@ pub fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFla
     }
     fsconfig_create(context.as_fd())
         .map_err(|errno| explained(&context, errno))
-        .with_context(|| format!("cannot make a {kind}"))?;
+        .with_context(|| format!("cannot make file system {kind}"))?;
     fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-        .with_context(|| format!("cannot mount a {kind}"))
+        .with_context(|| format!("cannot mount file system {kind}"))
 }
 
 /// A detached copy of what is at `path` below `dir`.
@@ -92,9 +92,11 @@ fn explained(context: &OwnedFd, errno: Errno) -> Error {
         let line = String::from_utf8_lossy(&words[..length]).into_owned();
         said.push(line.trim_start_matches(['e', 'w', 'i']).trim().to_owned());
     }
-    match said.is_empty() {
-        true => errno.into(),
-        false => Error::failed(said.join("; ")),
+    match (said.is_empty(), errno) {
+        (false, _) => Error::failed(said.join("; ")),
+        // EFSCORRUPTED and EFSBADCRC, as file systems call them.
+        (true, Errno::UCLEAN | Errno::BADMSG) => Error::failed("the file system is damaged"),
+        (true, errno) => errno.into(),
     }
 }
 
