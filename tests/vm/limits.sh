@@ -1,0 +1,162 @@
+# Limits that bite, each beside the same payload without it.
+
+soute image import busybox /lab/busybox >/dev/null
+
+# ---- All limits, as the cgroup has them.
+define limited <<'T'
+image = "busybox"
+command = ["sleep", "infinity"]
+[limits]
+memory = "64M"
+memory-high = "48M"
+memory-low = "8M"
+swap = "16M"
+cpus = 0.25
+cpu-set = "1"
+cpu-weight = 250
+tasks = 32
+read-bandwidth = "5MB/s"
+write-bandwidth = "2MB/s"
+read-iops = 300
+write-iops = 200
+io-weight = 300
+rlimits = { nofile = "512:1024", core = 0 }
+[[limits.device]]
+path = "/dev/vdb"
+read-bandwidth = "1MiB/s"
+T
+start limited
+for file in memory.max memory.high memory.low memory.swap.max cpu.max cpuset.cpus cpuset.cpus.effective cpu.weight pids.max; do
+    say "limited $file" "$(cat "$(group limited)/$file")"
+done
+say "limited io.max" "$(sort "$(group limited)/io.max" | tr '\n' ' ')"
+say "limited io.weight" "$(tr '\n' ' ' <"$(group limited)/io.weight")"
+say "limited files" "$(grep 'open files' "/proc/$(property limited MainPID)/limits" | tr -s ' ')"
+say "limited status" "$(soute status limited | grep -E '^ *(Memory|Tasks|CPU):' | tr -s ' \n' ' ')"
+systemctl set-property soute@limited MemoryMax=80M
+say "limited live" "$(cat "$(group limited)/memory.max")"
+soute rm --force limited
+define idle <<'T'
+image = "busybox"
+command = ["sleep", "infinity"]
+limits.cpu-weight = "idle"
+limits.memory = "50%"
+limits.tasks = "10%"
+T
+start idle
+say "idle cpu.idle" "$(cat "$(group idle)/cpu.idle")"
+say "idle memory.max" "$(cat "$(group idle)/memory.max") of $(awk '/^MemTotal/ { printf "%.0f", $2 * 1024 }' /proc/meminfo)"
+say "idle pids.max" "$(cat "$(group idle)/pids.max") of $(cat /proc/sys/kernel/pid_max)"
+soute rm --force idle
+
+# ---- Memory: PID 1 itself, and a child of it, that want 200 MB.
+hog() {
+    define "$1" <<T
+image = "busybox"
+command = ["sh", "-c", "sleep 1; $2"]
+[restart]
+policy = "$3"
+limit = 2
+delay = "100ms"
+[limits]
+swap = 0
+$4
+T
+    start "$1"
+    say "$1 wait" "$(soute wait "$1" 2>&1)"
+    until_true "! systemctl is-active -q soute@$1 && [ \"\$(property $1 SubState)\" != auto-restart ]"
+    say "$1 result" "$(property "$1" Result) $(property "$1" ActiveState)"
+    say "$1 list" "$(soute list --all | grep "^$1 " | tr -s ' ')"
+    say "$1 status" "$(soute status "$1" | grep 'Last exit')"
+    [ "$1" != hog-again ] || say "$1 starts" "$(journalctl -q -u "soute@$1" -o cat | grep -c '^Started ')"
+    soute rm "$1"
+}
+eat="dd if=/dev/zero of=/dev/null bs=200M count=1"
+hog hog-free "exec $eat" no ""
+hog hog-first "exec $eat" no 'memory = "64M"'
+hog hog-child "$eat; sleep 60" no 'memory = "64M"'
+hog hog-again "exec $eat" on-failure 'memory = "64M"'
+
+# ---- Tasks.
+for name in crowd-free crowd; do
+    define $name <<T
+image = "busybox"
+command = ["sh", "-c", "i=0; while [ \$i -lt 200 ]; do sleep 300 & i=\$((i+1)); done; wait"]
+restart.policy = "no"
+$([ $name = crowd-free ] || echo 'limits.tasks = 40')
+T
+    start $name
+done
+until_true '[ "$(cat "$(group crowd-free)/pids.current")" -gt 200 ]'
+say "crowd-free tasks" "$(cat "$(group crowd-free)/pids.current")"
+until_true '! systemctl is-active -q soute@crowd'
+say "crowd log" "$(journalctl -q -u soute@crowd -o cat -n 30 | grep -c "can't fork: Resource temporarily unavailable")"
+define bomb <<'T'
+image = "busybox"
+command = ["sh", "-c", "trap : CHLD; while :; do (while :; do sleep 300 & done) & done; sleep infinity"]
+init = "reaper"
+limits.tasks = 50
+limits.cpus = 0.5
+restart.policy = "always"
+restart.delay = "100ms"
+restart.limit = 0
+T
+start bomb
+top=0
+for _ in $(seq 20); do
+    now=$(cat "$(group bomb)/pids.current" 2>/dev/null || echo 0)
+    [ "$now" -le "$top" ] || top=$now
+    sleep 0.1
+done
+say "bomb tasks" "$top"
+soute stop bomb crowd-free
+say "bomb left" "$(cat "$(group bomb)/cgroup.procs" 2>/dev/null | wc -l)"
+soute rm bomb crowd crowd-free
+
+# ---- CPU. Hundredths of a CPU that busy loops have used in 3 s.
+for name in busy-free busy-slow busy-pinned; do
+    define $name <<T
+image = "busybox"
+command = ["sh", "-c", "while :; do :; done & while :; do :; done"]
+[limits]
+$([ $name != busy-slow ] || echo 'cpus = 0.2')
+$([ $name != busy-pinned ] || echo 'cpu-set = "1"')
+T
+    start $name
+    usage() { awk '/^usage_usec/ { print $2 }' "$(group $name)/cpu.stat"; }
+    sleep 0.5
+    read -r start _ </proc/uptime; before=$(usage)
+    sleep 3
+    after=$(usage); read -r end _ </proc/uptime
+    say "$name cpu" "$(awk "BEGIN { printf \"%d\", ($after - $before) / 10000 / ($end - $start) }")"
+    say "$name cpus" "$(awk '/^Cpus_allowed_list/ { print $2 }' "/proc/$(property $name MainPID)/status")"
+    soute rm --force $name
+done
+
+# ---- Writes. Milliseconds for 8 MiB until they are on the disk.
+mke2fs -q -t ext4 -d /lab/busybox /root/disk.raw 32M
+soute image import ext4 /root/disk.raw >/dev/null
+cat >/root/write <<'S'
+read -r a _ </proc/uptime
+dd if=/dev/zero of=/written bs=1M count=8 $1 2>/dev/null || echo failed
+read -r b _ </proc/uptime
+rm /written
+echo $((${b%.*}${b#*.} - ${a%.*}${a#*.}))0
+S
+for image in busybox ext4; do
+    for name in $image-free $image-slow; do
+        define $name <<T
+image = "$image"
+command = ["sleep", "infinity"]
+$([ $name = $image-free ] || echo 'limits.write-bandwidth = "2MB/s"')
+[[mount]]
+source = "/root/write"
+target = "/write"
+T
+        start $name
+        say "$name fsync" "$(soute exec $name -- sh /write conv=fsync)"
+        say "$name direct" "$(soute exec $name -- sh /write oflag=direct)"
+        soute rm --force $name
+    done
+done
+say "loop devices left" "$(losetup --noheadings --list --output NAME,BACK-FILE | grep -c /var/lib/soute)"
