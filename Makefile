@@ -1,6 +1,7 @@
 # make; sudo make install   on a machine
 # make demo                 the web farm in a private systemd
 # make test                 every test; `make lab` leaves a shell where they run
+# make bench                ours and others' speed, in turn, as ratios
 # make deps                 Debian's packages for these
 
 PREFIX ?= /usr/local
@@ -25,7 +26,7 @@ STAGE = $(CURDIR)/target/lab/stage
 # Man page, completions and schema that the code itself writes.
 SHARE = target/share
 
-.PHONY: all install uninstall deps stage test demo lab
+.PHONY: all install uninstall deps stage test demo lab bench
 
 # generator and runner are on the start path: static, they come up in less than 0.3 ms. soute is not, because the names
 # of the host's users need the dynamic C library. All three share one build of the dependencies.
@@ -98,3 +99,6 @@ demo: deps stage
 
 lab: deps stage
 	@contrib/farm/demo --shell
+
+bench: deps stage
+	@tests/bench/bench

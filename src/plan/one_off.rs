@@ -1,6 +1,6 @@
 //! What `soute run` makes of a plan.
 
-use super::{Plan, Property, Value};
+use super::{Init, Plan, Property, Value};
 
 impl Plan {
     /// Whatever way it ends, its unit is forgotten.
@@ -30,5 +30,10 @@ impl Plan {
         let empty = |property: &Property| matches!(&property.value, Value::Texts(units) if units.is_empty());
         self.unit.properties.retain(|property| !empty(property));
         self.sandbox.process.terminal = terminal;
+        // The reaper hears every signal, and of a container that goes nobody asks later whether it was stopped: this saves
+        // each run the start of a process, as systemd runs ExecStop= also when the payload has ended by itself.
+        if self.ephemeral && self.sandbox.init == Init::Reaper {
+            self.unit.properties.retain(|property| property.name != "ExecStop");
+        }
     }
 }

@@ -19,10 +19,14 @@ pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
     let plan = Plan::read(&layout.state(name))?;
     let mut failures = vec![drained, instances::remove(layout, name), record_exit(layout, name)];
     let _ = std::fs::remove_file(layout.state(name).join(MAIN_PID));
-    failures.push(detach(&plan));
     if plan.ephemeral {
+        // Its links go with its network namespace, a few ms from now. Who deletes one waits for an RCU grace period, up to
+        // 20 ms, while `soute run` waits for us; and no other container has a link of that name.
         failures.push(forget(layout, name));
-    } else if plan.disk.mode == DiskMode::Fresh {
+        return all(failures);
+    }
+    failures.push(detach(&plan));
+    if plan.disk.mode == DiskMode::Fresh {
         failures.push(disk::destroy_copy(layout, name));
     }
     all(failures)

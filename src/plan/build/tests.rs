@@ -249,3 +249,18 @@ fn an_attached_container_has_its_callers_streams_and_nothing_beside_it() {
     assert_eq!(plan.unit.get("CollectMode"), Some(&Value::Text("inactive-or-failed".into())));
     assert_eq!((plan.sandbox.log, plan.sandbox.process.terminal), (None, true));
 }
+
+#[test]
+fn a_run_that_goes_has_no_process_for_a_stop_that_its_reaper_hears() {
+    for (text, ephemeral, stops) in [
+        ("init = \"reaper\"\ncommand = [\"true\"]", true, false),
+        ("init = \"reaper\"\ncommand = [\"true\"]", false, true),
+        ("", true, true),
+    ] {
+        let mut plan = plan(text);
+        plan.ephemeral = ephemeral;
+        plan.attach(false);
+        assert_eq!(plan.unit.get("ExecStop").is_some(), stops, "{text} {ephemeral}");
+        assert!(plan.unit.get("ExecStopPost").is_some());
+    }
+}
