@@ -13,5 +13,6 @@ mod order;
 mod payload;
 mod ready;
 mod restart;
+mod shared;
 mod stop;
 mod systemctl;

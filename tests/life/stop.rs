@@ -9,6 +9,7 @@ both!(
     payload_that_takes_too_long_is_killed,
     blocked_signal_is_waited_for,
     several_stop_at_once_and_again,
+    payload_that_is_not_ready_yet_stops_at_once,
 );
 
 fn payload_that_ignores_the_signal_stops_at_once(lab: &Lab) {
@@ -94,5 +95,22 @@ fn several_stop_at_once_and_again(lab: &Lab) {
         soon test ! -e /proc/$main
         soute stop both-a both-b
         has "$(fails 4 soute stop no-such-container)" "no container is called no-such-container""#,
+    );
+}
+
+fn payload_that_is_not_ready_yet_stops_at_once(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        has_payload() { [ "$(pid "$1")" -gt 0 ]; }
+        define unready 'ready = "notify"'
+        soute start unready 2>/root/unready.err & starting=$!
+        soon is_state unready activating
+        soon has_payload unready
+        within 3000 soute stop unready
+        if wait $starting; then die "the start has succeeded"; fi
+        has "$(cat /root/unready.err)" "was cancelled"
+        is inactive "$(prop unready ActiveState)"
+        has "$(soute status unready || true)" "Last exit: stopped""#,
     );
 }
