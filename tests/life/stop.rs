@@ -102,7 +102,7 @@ fn payload_that_is_not_ready_yet_stops_at_once(lab: &Lab) {
     run(
         lab,
         r#"
-        has_payload() { [ "$(pid "$1")" -gt 0 ]; }
+        has_payload() { [ "$(cat "/proc/$(pid "$1")/comm")" = sleep ]; }
         define unready 'ready = "notify"'
         soute start unready 2>/root/unready.err & starting=$!
         soon is_state unready activating
