@@ -185,8 +185,10 @@ impl Page {
         if let Some(used) = read("pids.current") {
             self.line("Tasks", format!("{used}{}", of(limit("TasksMax").map(|tasks| tasks.to_string()))));
         }
-        if let Some(quota) = limit("CPUQuotaPerSecUSec") {
-            self.line("CPU", format!("at most {:.2} CPUs", quota as f64 / 1e6));
+        let seconds = |microseconds: u64| microseconds as f64 / 1e6;
+        if let Some(used) = cpu_time(&cgroup) {
+            let quota = limit("CPUQuotaPerSecUSec").map(|quota| format!(", at most {:.2} CPUs", seconds(quota)));
+            self.line("CPU", format!("{:.3}s{}", seconds(used), quota.unwrap_or_default()));
         }
     }
 
@@ -196,6 +198,12 @@ impl Page {
         let names: Vec<_> = after.iter().filter_map(container).collect();
         self.line("After", names.join(", "));
     }
+}
+
+/// Microseconds that the processes of a group have had.
+fn cpu_time(cgroup: &Path) -> Option<u64> {
+    let stat = fs::read_to_string(cgroup.join("cpu.stat")).ok()?;
+    stat.lines().find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse().ok())
 }
 
 fn boot(boot: Boot, name: &str) -> String {
