@@ -79,7 +79,7 @@ fn signals_are_the_payloads() {
     for lab in labs() {
         for (signal, status) in [("INT", 130), ("TERM", 143), ("USR1", 5)] {
             let ran = lab.script(&format!(
-                "soute run busybox -- sh -c 'trap \"exit 5\" USR1; echo up; while :; do sleep 0.1; done' >/tmp/out & pid=$!
+                ": >/tmp/out; soute run busybox -- sh -c 'trap \"exit 5\" USR1; echo up; while :; do sleep 0.1; done' >/tmp/out & pid=$!
                  until grep -q up /tmp/out; do sleep 0.05; done
                  kill -{signal} $pid; status=0; wait $pid || status=$?; echo $status"
             ));
