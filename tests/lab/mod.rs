@@ -21,6 +21,7 @@ mod boot;
 mod command;
 pub mod image;
 mod inside;
+pub mod probe;
 pub mod script;
 pub mod stage;
 pub mod vm;

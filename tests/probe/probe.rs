@@ -1,0 +1,108 @@
+//! The probe: a payload that tries the forbidden things one by one and prints what came of each.
+//!
+//!     probe [--host KIND:[NUMBER]…] [--output FILE] [--hold] [--only SECTION]
+//!
+//! A line is a key, a space and a value, in an order that never changes. Numbers that differ from one process to the next
+//! (PIDs, inodes, mount ids) are left out, so that two reports of equally confined processes are equal. What happens to be
+//! connected to descriptors 0 to 2 begins with "stdio.". Given the namespaces of the host, it tells which are its own. With
+//! `--hold` it stays, as payloads do. Static, and of nothing but Rust's own library.
+
+mod calls;
+mod cgroup;
+mod devices;
+mod escapes;
+mod identity;
+mod kernel;
+mod mounts;
+mod namespaces;
+mod numbers;
+mod paths;
+mod sockets;
+mod sys;
+
+use std::fmt::{Display, Write};
+
+/// What was found, a line each.
+#[derive(Default)]
+pub struct Report(String);
+
+impl Report {
+    /// A line; what would end it early is escaped.
+    pub fn line(&mut self, key: &str, value: impl Display) {
+        let line = format!("{key} {value}").replace('\\', "\\\\").replace(['\n', '\r', '\0'], "\\n");
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "{}", line.trim_end());
+    }
+}
+
+type Section = fn(&Options, &mut Report);
+
+const SECTIONS: [(&str, Section); 10] = [
+    ("identity", identity::report),
+    ("namespaces", namespaces::report),
+    ("mounts", mounts::report),
+    ("paths", paths::report),
+    ("devices", devices::report),
+    ("sockets", sockets::report),
+    ("cgroup", cgroup::report),
+    ("escapes", escapes::report),
+    ("kernel", kernel::report),
+    ("calls", calls::report),
+];
+
+/// The command line.
+#[derive(Default)]
+pub struct Options {
+    /// The host's namespaces, as their links read.
+    pub host: Vec<String>,
+    output: Option<String>,
+    hold: bool,
+    only: Option<String>,
+}
+
+fn main() {
+    let options = options();
+    // Not as PID 1, which the kernel treats otherwise: what exec starts is none either.
+    let done = sys::attempt_for(600, || {
+        write(&options);
+        Ok(())
+    });
+    assert!(done == sys::Outcome::Done, "the report ended with {done}");
+    if options.hold {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+fn options() -> Options {
+    let mut options = Options::default();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--host" => options.host.extend(words.next()),
+            "--output" => options.output = words.next(),
+            "--only" => options.only = words.next(),
+            "--hold" => options.hold = true,
+            other => panic!("unknown option {other}"),
+        }
+    }
+    options
+}
+
+fn write(options: &Options) {
+    let mut report = Report::default();
+    for (name, section) in SECTIONS {
+        if options.only.as_deref().is_none_or(|only| only == name) {
+            section(options, &mut report);
+        }
+    }
+    match &options.output {
+        // Renamed, so that whoever waits for it finds it whole.
+        Some(path) => {
+            let next = format!("{path}.new");
+            std::fs::write(&next, &report.0).and_then(|()| std::fs::rename(&next, path)).expect("the report");
+        }
+        None => print!("{}", report.0),
+    }
+}
