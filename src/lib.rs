@@ -14,6 +14,7 @@
 //! 6. [`network`]: wires; a veth a link, by rtnetlink.
 //! 7. [`logs`]: what a payload writes to /dev/stdout, from a FIFO into the journal.
 //! 8. [`generator`]: at boot; definitions become launcher links.
+//! 9. [`audit`]: what a running container can do, by the kernel's word; shares nothing with what set it up.
 //!
 //! Around it: [`commands`] has a file for each verb and puts the others together, [`terminal`] relays for the attached
 //! ones, [`output`] is what users read. [`layout`] says where everything lives, [`settings`] what the host decides,
@@ -31,6 +32,8 @@ pub mod network;
 pub mod logs;
 
 pub mod generator;
+
+pub mod audit;
 
 pub mod commands;
 pub mod output;

@@ -251,3 +251,13 @@ fn no_string_takes_a_control_character() {
         assert!(count > 80, "only {count} strings");
     }
 }
+
+#[test]
+fn a_definition_survives_the_snapshot() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/definition/every-key.toml");
+    let definition = load(&path).unwrap().definition;
+    let state = tempfile::tempdir().unwrap();
+    assert_eq!(soute::plan::declared(state.path()).unwrap(), None);
+    soute::plan::declare(state.path(), &definition).unwrap();
+    assert_eq!(soute::plan::declared(state.path()).unwrap(), Some(definition));
+}

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    cat, check, create, disable, edit, enable, exec, image, kill, list, logs, reload, remove, restart, run, shell,
-    show, start, status, stop, unit, wait,
+    audit, cat, check, create, disable, edit, enable, exec, image, kill, list, logs, reload, remove, restart, run,
+    shell, show, start, status, stop, unit, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -86,6 +86,12 @@ pub enum Verb {
     ///
     /// Each alone, and all against each other. Warnings are shown and do not count as faults.
     Check(check::Check),
+    /// Report what running containers can do, and hold it against their definitions.
+    ///
+    /// Namespaces, ids, capabilities, filters, mounts, devices, limits, links and open files of every process of the
+    /// container, as the kernel has them: a line each, which begins with ok; weaker, where the definition says so by the
+    /// key that is named; or WRONG, where it does not. Exit status 7 if anything is WRONG. See soute-security(7).
+    Audit(audit::Audit),
     /// Show a merged definition, and where each value comes from.
     Show(show::Show),
     /// Show the files of a definition.
@@ -129,6 +135,7 @@ impl Verb {
             Self::Exec(verb) => verb.run(host),
             Self::Shell(verb) => verb.run(host),
             Self::Check(verb) => verb.run(host),
+            Self::Audit(verb) => verb.run(host),
             Self::Show(verb) => verb.run(host),
             Self::Cat(verb) => verb.run(host),
             Self::Unit(verb) => verb.run(host),

@@ -100,7 +100,10 @@ impl<'a> Launch<'a> {
                 volume::open(&self.host.layout, volume)?;
             }
         }
-        build(self.host, loaded, &settled.definition, settled.image, disk.record.ids)
+        let plan = build(self.host, loaded, &settled.definition, settled.image, disk.record.ids)?;
+        let _lock = Lock::name(&self.host.layout, &loaded.name)?;
+        plan::declare(&self.host.layout.state(&loaded.name), &settled.definition)?;
+        Ok(plan)
     }
 
     fn record(&self, name: &str, definition: &Definition, existing: Option<Disk>, durable: bool) -> Result<Disk> {

@@ -1,6 +1,7 @@
 //! What users type: one file a verb, each with its arguments and what it does with them.
 
 mod attach;
+mod audit;
 mod autostart;
 mod boot;
 mod cat;

@@ -4,7 +4,7 @@
 
 mod inside;
 mod link;
-mod socket;
+pub(crate) mod socket;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};

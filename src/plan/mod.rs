@@ -21,7 +21,7 @@ pub use link::{Link, Route};
 pub use sandbox::{
     BindIds, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload, Sandbox,
 };
-pub use snapshot::{MAIN_PID, PLAN, STOPPING};
+pub use snapshot::{MAIN_PID, PLAN, STOPPING, declare, declared};
 pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
 
 use std::collections::BTreeMap;

@@ -1,15 +1,20 @@
-//! The plan on disk: /run/soute/state/NAME/plan.json.
+//! The plan on disk: /run/soute/state/NAME/plan.json, and the definition that it was made of.
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::{Plan, VERSION};
+use crate::definition::Definition;
 use crate::error::{Context, Error, Result};
 use crate::layout::make_private;
 
 /// The snapshot's name in the state directory.
 pub const PLAN: &str = "plan.json";
+/// The definition's name there.
+const DEFINITION: &str = "definition.json";
 /// The payload's process id, written at hand-over; what the log forwarder files its lines under.
 pub const MAIN_PID: &str = "main-pid";
 /// Exists while a container is being stopped.
@@ -34,15 +39,35 @@ impl Plan {
 
     /// Replaces the snapshot, whole or not at all. It may hold environment values: only root reads it.
     pub fn write(&self, state: &Path) -> Result<()> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let write = || -> std::io::Result<()> {
-            state.parent().map_or(Ok(()), make_private)?;
-            make_private(state)?;
-            let next = state.join(".plan.json.new");
-            let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
-            file.write_all(&serde_json::to_vec(self)?)?;
-            fs::rename(&next, state.join(PLAN))
-        };
-        write().with_context(|| format!("cannot write {}", state.join(PLAN).display()))
+        replace(state, PLAN, self)
     }
+}
+
+/// Notes what the container is declared to be, for whoever audits it: its files may be others by then.
+pub fn declare(state: &Path, definition: &Definition) -> Result<()> {
+    replace(state, DEFINITION, definition)
+}
+
+/// What the container was declared to be when it was started; none if an older soute has started it.
+pub fn declared(state: &Path) -> Result<Option<Definition>> {
+    let path = state.join(DEFINITION);
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        text => text.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let parsed = serde_json::from_str(&text).map_err(Error::failed);
+    parsed.map(Some).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn replace(state: &Path, name: &str, content: &impl Serialize) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let write = || -> std::io::Result<()> {
+        state.parent().map_or(Ok(()), make_private)?;
+        make_private(state)?;
+        let next = state.join(format!(".{name}.new"));
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+        file.write_all(&serde_json::to_vec(content)?)?;
+        fs::rename(&next, state.join(name))
+    };
+    write().with_context(|| format!("cannot write {}", state.join(name).display()))
 }

@@ -123,6 +123,11 @@ impl Properties {
         self.get(name).and_then(|value| value.try_clone().ok()?.try_into().ok()).unwrap_or_default()
     }
 
+    /// a(ss); empty when absent.
+    pub fn pairs(&self, name: &str) -> Vec<(String, String)> {
+        self.get(name).and_then(|value| value.try_clone().ok()?.try_into().ok()).unwrap_or_default()
+    }
+
     /// ay, in hexadecimal digits as journalctl wants an InvocationID; empty when absent.
     pub fn id(&self, name: &str) -> String {
         let bytes: Vec<u8> =

@@ -1,0 +1,221 @@
+//! What a container may have at most: the defaults that soute promises, and the words of its definition that weaken them.
+//!
+//! The lists are the audit's own, written down a second time on purpose.
+
+use std::collections::BTreeMap;
+
+use crate::definition::Definition;
+use crate::definition::model::{
+    self, DiskMode, Init, MountOption, MountType, Namespace, NetworkNamespace, UserNamespace,
+};
+use crate::definition::types::{Capability, CountOrShare, DroppedCapability, SizeOrShare};
+
+/// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, SETFCAP.
+pub const CAPABILITIES: u64 = bits(&[0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31]);
+/// What a system that boots has besides, within its own user namespace.
+pub const BOOT_CAPABILITIES: u64 = bits(&[5, 9, 10, 11, 12, 15, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 31]);
+/// CAP_SYS_ADMIN, with which one can mount.
+pub const SYS_ADMIN: u64 = bits(&[21]);
+
+/// Files and directories of the kernel that are to be empty.
+pub const MASKED: [&str; 17] = [
+    "/proc/acpi",
+    "/proc/apm",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/sysrq-trigger",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/dev/block",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+    "/sys/fs/selinux",
+];
+
+/// What is to be read-only.
+pub const READ_ONLY: [&str; 6] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/sys", "/sys/fs/cgroup"];
+
+const fn bits(numbers: &[u32]) -> u64 {
+    let (mut mask, mut index) = (0, 0);
+    while index < numbers.len() {
+        mask |= 1 << numbers[index];
+        index += 1;
+    }
+    mask
+}
+
+/// The most that a container may have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expected {
+    /// It boots: root in it is an administrator of its own system.
+    pub boots: bool,
+    /// Namespaces that are the host's by declaration: their names in /proc, and the words that declare them.
+    pub shared: BTreeMap<&'static str, String>,
+    /// What may be in the bounding set.
+    pub capabilities: u64,
+    /// What of it is more than a container of its kind has by default.
+    pub added: u64,
+    /// The words that allow new privileges, empty where init = "image" does so by itself.
+    pub new_privileges: Option<String>,
+    /// The root is read-only.
+    pub read_only: bool,
+    /// Declared mounts.
+    pub mounts: Vec<Mount>,
+    /// Links by name, with bridge and addresses.
+    pub links: BTreeMap<String, (String, Vec<String>)>,
+    /// Limits of the unit by the names that systemd has for them; none is no limit, a share of the host's is absent.
+    pub limits: BTreeMap<&'static str, Option<u64>>,
+    /// Hard limits of processes by their names in /proc/PID/limits, with the words that declare them.
+    pub rlimits: BTreeMap<&'static str, (Option<u64>, Option<String>)>,
+}
+
+/// A declared mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Where.
+    pub target: String,
+    /// What else than the mount itself may lie below: a bind of a whole tree.
+    pub recursive: bool,
+    /// Options that it must have.
+    pub options: Vec<&'static str>,
+    /// Words that leave out one that is there by default.
+    pub weaker: Option<String>,
+}
+
+impl Expected {
+    /// Of a definition.
+    pub fn of(definition: &Definition) -> Self {
+        let boots = definition.init == Init::Image;
+        let (capabilities, added) = capabilities(definition, boots);
+        let new_privileges = match (definition.no_new_privileges(), definition.security.no_new_privileges) {
+            (true, _) => None,
+            (false, Some(_)) if !boots => Some("security.no-new-privileges = false".to_owned()),
+            (false, _) => Some(String::new()),
+        };
+        let scratch = definition.disk.tmpfs.iter().filter(|_| definition.disk.mode == DiskMode::ReadOnly);
+        let scratch = scratch.map(|target| Mount {
+            target: target.to_string(),
+            recursive: false,
+            options: vec!["nosuid", "nodev"],
+            weaker: None,
+        });
+        let declared: Vec<_> = definition.mount.iter().map(mount).collect();
+        let is_declared = |target: &str| declared.iter().any(|mount: &Mount| mount.target == target);
+        let scratch: Vec<_> = scratch.filter(|mount| !is_declared(&mount.target)).collect();
+        Self {
+            boots,
+            shared: shared(&definition.namespaces),
+            capabilities,
+            added,
+            new_privileges,
+            read_only: definition.disk.mode == DiskMode::ReadOnly,
+            mounts: scratch.into_iter().chain(declared).collect(),
+            links: links(definition),
+            limits: limits(definition),
+            rlimits: rlimits(definition),
+        }
+    }
+}
+
+fn shared(own: &model::Namespaces) -> BTreeMap<&'static str, String> {
+    let host = |namespace: Namespace| namespace == Namespace::Host;
+    let list = [
+        ("user", "user", own.user == UserNamespace::Host),
+        ("pid", "pid", host(own.pid)),
+        ("net", "network", own.network == NetworkNamespace::Host),
+        ("ipc", "ipc", host(own.ipc)),
+        ("uts", "uts", host(own.uts)),
+        ("cgroup", "cgroup", host(own.cgroup)),
+        ("time", "time", host(own.time)),
+    ];
+    let list = list.into_iter().filter(|(_, _, shared)| *shared);
+    list.map(|(name, key, _)| (name, format!("namespaces.{key} = \"host\""))).collect()
+}
+
+fn capabilities(definition: &Definition, boots: bool) -> (u64, u64) {
+    let change = &definition.security.capabilities;
+    let bit = |capability: Capability| 1 << capability.number();
+    let usual = match boots && definition.namespaces.user == UserNamespace::Auto {
+        true => CAPABILITIES | BOOT_CAPABILITIES,
+        false => CAPABILITIES,
+    };
+    let dropped = change.drop.iter().fold(0, |all, dropped| {
+        all | match dropped {
+            DroppedCapability::All => u64::MAX,
+            DroppedCapability::One(one) => bit(*one),
+        }
+    });
+    let added = change.add.iter().fold(0, |all, one| all | bit(*one));
+    (usual & !dropped | added, added & !usual)
+}
+
+fn mount(mount: &model::Mount) -> Mount {
+    let mut options: Vec<&str> = Vec::new();
+    options.extend(mount.read_only.then_some("ro"));
+    let named = mount.options.iter().map(|option| match option {
+        MountOption::Nosuid => "nosuid",
+        MountOption::Nodev => "nodev",
+        MountOption::Noexec => "noexec",
+        MountOption::Noatime => "noatime",
+    });
+    options.extend(named);
+    let missing: Vec<_> = ["nosuid", "nodev"].into_iter().filter(|option| !options.contains(option)).collect();
+    let weaker =
+        (!missing.is_empty()).then(|| format!("mount.options of {} without {}", mount.target, missing.join(", ")));
+    let recursive = mount.r#type == MountType::Bind && mount.recursive;
+    Mount { target: mount.target.to_string(), recursive, options, weaker }
+}
+
+fn links(definition: &Definition) -> BTreeMap<String, (String, Vec<String>)> {
+    let link = |(index, network): (usize, &model::Network)| {
+        let bridge = network.bridge.as_ref().map(ToString::to_string).unwrap_or_default();
+        (network.name(index).to_string(), (bridge, network.address.iter().map(ToString::to_string).collect()))
+    };
+    definition.network.iter().enumerate().map(link).collect()
+}
+
+fn limits(definition: &Definition) -> BTreeMap<&'static str, Option<u64>> {
+    let limits = &definition.limits;
+    let size = |size: SizeOrShare| match size {
+        SizeOrShare::Size(bytes) => Some(Some(bytes)),
+        SizeOrShare::Share(_) => None,
+        SizeOrShare::Infinity => Some(None),
+    };
+    let tasks = match limits.tasks {
+        CountOrShare::Count(count) => Some(Some(count)),
+        CountOrShare::Share(_) => None,
+        CountOrShare::Infinity => Some(None),
+    };
+    let cpus = limits.cpus.value().map(|cpus| u64::from(cpus.0) * 10_000);
+    let list = [
+        ("TasksMax", tasks),
+        ("MemoryMax", size(limits.memory)),
+        ("MemorySwapMax", size(definition.swap())),
+        ("CPUQuotaPerSecUSec", Some(cpus)),
+    ];
+    list.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect()
+}
+
+/// Core dumps are off unless asked for; the other ones are what the definition says.
+fn rlimits(definition: &Definition) -> BTreeMap<&'static str, (Option<u64>, Option<String>)> {
+    let mut all = BTreeMap::from([("Max core file size", (Some(0), None))]);
+    for (name, limit) in &definition.limits.rlimits {
+        let shown = match name.as_str() {
+            "core" => "Max core file size",
+            "nofile" => "Max open files",
+            "nproc" => "Max processes",
+            "memlock" => "Max locked memory",
+            "as" => "Max address space",
+            "fsize" => "Max file size",
+            _ => continue,
+        };
+        all.insert(shown, (limit.hard.value(), Some(format!("limits.rlimits.{}", name.as_str()))));
+    }
+    all
+}

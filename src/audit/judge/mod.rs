@@ -1,0 +1,33 @@
+//! Facts against expectations: pure, and compared with `==` in tests.
+
+mod cgroup;
+mod kernel;
+mod mounts;
+mod namespaces;
+mod network;
+mod open;
+mod processes;
+#[cfg(test)]
+mod tests;
+
+use super::expect::{Expected, MASKED, READ_ONLY};
+use super::facts::Facts;
+use super::finding::Finding;
+
+/// The paths that must be looked for before anything can be judged.
+pub fn paths() -> Vec<&'static str> {
+    MASKED.into_iter().chain(READ_ONLY).chain(["/proc/sys/net"]).collect()
+}
+
+/// A finding for everything that was looked at.
+pub fn judge(facts: &Facts, expected: &Expected) -> Vec<Finding> {
+    let mut list = namespaces::judge(facts, expected);
+    list.extend(processes::judge(facts, expected));
+    list.extend(kernel::judge(facts, expected));
+    list.extend(mounts::judge(facts, expected));
+    list.extend(open::devices(facts));
+    list.extend(cgroup::judge(facts, expected));
+    list.extend(network::judge(facts, expected));
+    list.extend(open::files(facts));
+    list
+}
