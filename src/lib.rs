@@ -16,6 +16,9 @@
 //! 8. [`generator`]: at boot; definitions become launcher links.
 //! 9. [`audit`]: what a running container can do, by the kernel's word; shares nothing with what set it up.
 //!
+//! Beside that path: [`seccomp`], the table of system calls and the filter that is compiled from it, pure and used by the
+//! first four.
+//!
 //! Around it: [`commands`] has a file for each verb and puts the others together, [`terminal`] relays for the attached
 //! ones, [`output`] is what users read. [`layout`] says where everything lives, [`settings`] what the host decides,
 //! [`instances`] who runs, and [`error`] is the voice of every failure.
@@ -25,6 +28,7 @@ pub mod plan;
 pub mod systemd;
 
 pub mod sandbox;
+pub mod seccomp;
 
 pub mod image;
 pub mod network;

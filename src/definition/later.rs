@@ -8,7 +8,7 @@ const KEYS: [(&str, &[&str]); 4] = [
     ("", &["watchdog", "group", "replicas", "variables", "publish", "device", "credentials", "health"]),
     ("disk", &["size"]),
     ("network", &["create", "parent", "rate", "vlan", "tagged", "isolated", "learning", "spoof-check"]),
-    ("security", &["seccomp", "allow-syscalls", "mask", "unmask", "apparmor", "selinux"]),
+    ("security", &["mask", "unmask", "apparmor", "selinux"]),
 ];
 
 /// Values of keys that are here already.

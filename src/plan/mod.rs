@@ -20,6 +20,7 @@ pub use facts::Facts;
 pub use link::{Link, Route};
 pub use sandbox::{
     BindIds, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload, Sandbox,
+    Seccomp,
 };
 pub use snapshot::{MAIN_PID, PLAN, STOPPING, declare, declared};
 pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
@@ -29,7 +30,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The version of the snapshot's shape; a runner refuses another one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One container as it will be started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,7 +94,14 @@ impl Plan {
             .filter(|(own, _)| !own)
             .map(|(_, name)| format!("the host's {name} namespace"))
             .collect();
-        if self.sandbox.init != Init::Image {
+        let boots = self.sandbox.init == Init::Image;
+        match process.seccomp {
+            Seccomp::Off => list.push("no seccomp filter".to_owned()),
+            Seccomp::Own(_) => list.push("more system calls".to_owned()),
+            Seccomp::System if !boots => list.push("the system calls of a system".to_owned()),
+            Seccomp::System | Seccomp::Default => {}
+        }
+        if !boots {
             if process.capabilities & !USUAL_CAPABILITIES != 0 {
                 list.push("added capabilities".to_owned());
             }

@@ -72,8 +72,24 @@ pub struct Process {
     pub capabilities: u64,
     /// PR_SET_NO_NEW_PRIVS.
     pub no_new_privileges: bool,
+    /// Which system calls it may make.
+    pub seccomp: Seccomp,
     /// A pty of the caller's on stdin, stdout and stderr: it becomes the controlling terminal.
     pub terminal: bool,
+}
+
+/// The filter that the payload, what `exec` runs, and the reaper are held to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seccomp {
+    /// None.
+    Off,
+    /// That of services, which is part of soute.
+    Default,
+    /// That of systems which boot, which is too.
+    System,
+    /// Of this container's own, see [`crate::seccomp`]: code, jt, jf and k of each instruction.
+    Own(Vec<(u16, u8, u8, u32)>),
 }
 
 /// Who is PID 1 in the container.
@@ -208,6 +224,7 @@ impl Sandbox {
             umask: 0o022,
             capabilities: 0,
             no_new_privileges: true,
+            seccomp: Seccomp::Default,
             terminal: false,
         };
         Self {

@@ -20,20 +20,26 @@ pub const MAIN_PID: &str = "main-pid";
 /// Exists while a container is being stopped.
 pub const STOPPING: &str = "stopping";
 
+/// What every version has, and enough to tell that it is another one.
+#[derive(serde::Deserialize)]
+struct Version {
+    version: u32,
+}
+
 impl Plan {
     /// Reads the snapshot in a state directory.
     pub fn read(state: &Path) -> Result<Self> {
         let path = state.join(PLAN);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let plan: Self = serde_json::from_str(&text)
-            .map_err(Error::failed)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        match plan.version {
-            VERSION => Ok(plan),
-            other => Err(Error::failed(format!(
-                "{} is of version {other}, this soute reads {VERSION}: start the container again",
-                path.display()
-            ))),
+        match serde_json::from_str::<Self>(&text) {
+            Ok(plan) if plan.version == VERSION => Ok(plan),
+            result => match serde_json::from_str(&text) {
+                Ok(Version { version }) if version != VERSION => Err(Error::failed(format!(
+                    "{} is of version {version}, this soute reads {VERSION}: start the container again",
+                    path.display()
+                ))),
+                _ => result.map_err(Error::failed).with_context(|| format!("cannot read {}", path.display())),
+            },
         }
     }
 

@@ -9,7 +9,7 @@ use nix::unistd::execve;
 use rustix::fs::{Mode, OFlags};
 
 use super::user::Credentials;
-use super::{privileges, raw, root};
+use super::{filter, privileges, raw, root};
 use crate::error::{Context, Error, Exit, Result};
 use crate::plan::Process;
 
@@ -22,7 +22,8 @@ pub fn execute(process: &Process, credentials: &Credentials) -> Result<Infallibl
     replace(process, credentials)
 }
 
-/// What a child of this process would inherit too: rights, mask, working directory.
+/// What a child of this process would inherit too: rights, mask, working directory, and the filter. What follows it are
+/// calls that every filter of ours lets through: of files, signals and descriptors, fork(2) and execve(2).
 pub fn settle(process: &Process, credentials: &Credentials) -> Result<()> {
     rustix::process::umask(Mode::from_raw_mode(process.umask));
     if process.terminal {
@@ -30,8 +31,17 @@ pub fn settle(process: &Process, credentials: &Credentials) -> Result<()> {
         let owner = rustix::fs::Uid::from_raw(credentials.uid);
         rustix::fs::fchown(rustix::stdio::stdin(), Some(owner), None).context("cannot own the terminal")?;
     }
+    // The kernel asks for CAP_SYS_ADMIN where programs can still gain privileges, or a filter could deceive one of them; the
+    // payload may be about to lose it. Else the filter is last.
+    if !process.no_new_privileges {
+        filter::put_on(&process.seccomp)?;
+    }
     privileges::drop_to(process, credentials)?;
-    enter_working_directory(&process.working_directory)
+    enter_working_directory(&process.working_directory)?;
+    if process.no_new_privileges {
+        filter::put_on(&process.seccomp)?;
+    }
+    Ok(())
 }
 
 /// Terminal, signals and descriptors, then execve(2) of what is found in the payload's PATH.

@@ -9,6 +9,7 @@ pub mod clean;
 pub mod copy;
 pub mod exec;
 pub mod execute;
+mod filter;
 pub mod inside;
 mod join;
 pub mod mounts;

@@ -10,6 +10,8 @@ use rustix::io::{Errno, Result};
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Setter, ioctl, opcode};
 use rustix::process::Pid;
 
+use crate::seccomp::Instruction;
+
 /// The two sides of [`clone3`].
 #[derive(Debug)]
 pub enum Cloned {
@@ -59,6 +61,16 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     }
 }
 
+/// fork(2), by the clone(2) of the C library: unlike [`clone3`], a seccomp filter of ours lets it through.
+pub fn fork() -> Result<Cloned> {
+    // SAFETY: the process has one thread, see `clone3`.
+    match unsafe { libc::fork() } {
+        0 => Ok(Cloned::Child),
+        pid if pid > 0 => Pid::from_raw(pid).map(Cloned::Parent).ok_or(Errno::SRCH),
+        _ => Err(last_error()),
+    }
+}
+
 /// `struct mount_attr`, linux/mount.h.
 #[repr(C)]
 struct MountAttr {
@@ -101,6 +113,29 @@ pub fn join_new_session_keyring() -> Result<()> {
     // SAFETY: the name is a null pointer, which asks for an anonymous keyring; no memory is touched.
     let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) };
     if result < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// seccomp(SECCOMP_SET_MODE_FILTER). It takes no-new-privileges, or CAP_SYS_ADMIN in the own user namespace.
+pub fn set_seccomp_filter(program: &[Instruction]) -> Result<()> {
+    const SECCOMP_SET_MODE_FILTER: libc::c_uint = 1;
+    // As runc and crun do. The kernel of 5.16 does so without being asked; before, every filtered process runs with the
+    // mitigation of Speculative Store Bypass, which costs interpreters up to half their speed, and whom it protects is
+    // code that shares its own process with hostile code.
+    const SECCOMP_FILTER_FLAG_SPEC_ALLOW: libc::c_ulong = 4;
+    /// `struct sock_fprog`, linux/filter.h.
+    #[repr(C)]
+    struct Program {
+        length: libc::c_ushort,
+        filter: *const Instruction,
+    }
+    let length = libc::c_ushort::try_from(program.len()).map_err(|_| Errno::INVAL)?;
+    let program = Program { length, filter: program.as_ptr() };
+    // SAFETY: Instruction has the layout of `struct sock_filter`, `length` of them are at `filter`, and all of it lives
+    // through the call; the kernel checks the program itself.
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &raw const program)
+    };
+    if result == 0 { Ok(()) } else { Err(last_error()) }
 }
 
 /// Every signal back to its default action and none blocked, as a program expects to be started.

@@ -35,9 +35,9 @@ pub fn hold_signals() -> Result<()> {
 }
 
 /// Returns in a new process, which goes on to become the payload; this one becomes `program` and never returns. Both have
-/// the payload's rights by now, and no more. The program does not end before `outlived` has.
+/// the payload's rights and filter by now, and no more. The program does not end before `outlived` has.
 pub fn split(program: &OwnedFd, outlived: Option<&Channel>) -> Result<()> {
-    match raw::clone3(0, None).context("cannot start the payload")? {
+    match raw::fork().context("cannot start the payload")? {
         Cloned::Child => {
             // Only who leads a session can have a controlling terminal; and a key there signals this group alone, so that
             // the reaper does not pass the signal on a second time.

@@ -13,6 +13,7 @@ mod order;
 mod payload;
 mod ready;
 mod restart;
+mod seccomp;
 mod shared;
 mod stop;
 mod systemctl;

@@ -215,6 +215,8 @@ impl Flags {
         }
         layer.list("security.capabilities.add", &self.cap_add);
         layer.list("security.capabilities.drop", &self.cap_drop);
+        layer.text_of("security.seccomp", self.seccomp.as_ref());
+        layer.list("security.allow-syscalls", &self.allow_syscall);
         layer.words("systemd", "--systemd", &self.systemd, |text| match text {
             "true" => true.into(),
             "false" => false.into(),

@@ -165,6 +165,12 @@ pub struct Flags {
     /// Whether programs can gain no privileges by being executed.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     no_new_privileges: Option<bool>,
+    /// Which system calls it may make: default, system or off.
+    #[arg(long, value_name = "PROFILE")]
+    seccomp: Option<String>,
+    /// Let it make this one too, with any arguments.
+    #[arg(long, value_name = "SYSCALL")]
+    allow_syscall: Vec<String>,
     /// A further directive of the unit, as OOMScoreAdjust=-500.
     #[arg(long, value_name = "NAME=VALUE")]
     systemd: Vec<String>,

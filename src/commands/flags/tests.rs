@@ -135,6 +135,8 @@ const ALL: &[&str] = &[
     "--cap-add=NET_ADMIN",
     "--cap-drop=MKNOD",
     "--no-new-privileges=false",
+    "--seccomp=system",
+    "--allow-syscall=keyctl",
     "--systemd=OOMScoreAdjust=-500",
 ];
 

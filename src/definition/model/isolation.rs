@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::types::{Capability, CapabilitySet, DroppedCapability, List};
+use crate::definition::types::{Capability, CapabilitySet, DroppedCapability, List, Syscall};
 
 /// What the container has of its own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +67,23 @@ pub struct Security {
     pub no_new_privileges: Option<bool>,
     /// Changes to the eleven capabilities of root.
     pub capabilities: CapabilityChange,
+    /// Which system calls the payload may make; "default", but "system" for init = "image".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<Seccomp>,
+    /// Calls that are open beside those, with any arguments.
+    pub allow_syscalls: List<Syscall>,
+}
+
+/// A profile: which system calls a payload may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seccomp {
+    /// Those that a service needs.
+    Default,
+    /// Those that a system needs which boots: namespaces and mounts of its own too.
+    System,
+    /// Every one.
+    Off,
 }
 
 /// Changes to the capabilities of root in the container.

@@ -18,7 +18,7 @@ mod mount;
 mod network;
 mod systemd;
 
-pub use isolation::{CapabilityChange, Namespace, Namespaces, NetworkNamespace, Security, UserNamespace};
+pub use isolation::{CapabilityChange, Namespace, Namespaces, NetworkNamespace, Seccomp, Security, UserNamespace};
 pub use lifecycle::{Init, Log, LogOutput, Ready, Reload, Restart, RestartPolicy, Stop};
 pub use limits::{DeviceLimit, Limits};
 pub use mount::{Disk, DiskMode, MissingSource, Mount, MountIds, MountOption, MountType};
@@ -215,6 +215,12 @@ impl Definition {
     /// `security.no-new-privileges`; sudo and su of a system that boots need them.
     pub fn no_new_privileges(&self) -> bool {
         self.security.no_new_privileges.unwrap_or(self.init != Init::Image)
+    }
+
+    /// `security.seccomp`; a system that boots makes namespaces and mounts for its services.
+    pub fn seccomp(&self) -> Seccomp {
+        let usual = if self.init == Init::Image { Seccomp::System } else { Seccomp::Default };
+        self.security.seccomp.unwrap_or(usual)
     }
 
     /// `limits.swap`; as much as memory, so that "256M" is not a hog with gigabytes of swap.

@@ -4,6 +4,7 @@ mod environment;
 mod limits;
 mod links;
 mod mounts;
+mod seccomp;
 mod service;
 
 use super::{
@@ -114,6 +115,7 @@ fn process(definition: &Definition, facts: &Facts) -> Result<Process> {
         umask: definition.umask.0,
         capabilities: capabilities(definition),
         no_new_privileges: definition.no_new_privileges(),
+        seccomp: seccomp::seccomp(definition),
         terminal: false,
     })
 }

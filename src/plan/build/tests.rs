@@ -231,8 +231,11 @@ fn what_is_weakened_has_a_name_and_what_is_usual_has_none() {
     assert_eq!(plan("init = \"image\"").weakened(), Vec::<String>::new());
     let text =
         "[namespaces]\npid = \"host\"\n[security]\nno-new-privileges = false\ncapabilities = { add = [\"NET_RAW\"] }";
-    let expected = ["the host's pid namespace", "added capabilities", "new privileges allowed"];
+    let expected = ["the host's pid namespace", "more system calls", "added capabilities", "new privileges allowed"];
     assert_eq!(plan(text).weakened(), expected);
+    assert_eq!(plan("[security]\nseccomp = \"off\"").weakened(), ["no seccomp filter"]);
+    assert_eq!(plan("[security]\nseccomp = \"system\"").weakened(), ["the system calls of a system"]);
+    assert_eq!(plan("[security]\nallow-syscalls = \"keyctl\"").weakened(), ["more system calls"]);
     assert_eq!(plan("[security]\ncapabilities = { drop = [\"ALL\"] }").weakened(), Vec::<String>::new());
 }
 
