@@ -1,14 +1,14 @@
 //! /run/soute/instances: the text file of running containers, one line each, tab-separated below a header.
 
-use std::fs;
-use std::io::Write;
 use std::time::SystemTime;
 
-use rustix::fs::{FlockOperation, flock};
-
 use crate::error::{Context, Result};
-use crate::layout::{Layout, make_private};
+use crate::file;
+use crate::image::lock::Lock;
+use crate::layout::Layout;
 
+/// A hundred thousand containers.
+const LARGEST: u64 = 16 << 20;
 const HEADER: &str = "NAME\tIMAGE\tSTARTED\tPID\tADDRESSES";
 
 /// One running container.
@@ -48,7 +48,7 @@ impl Instance {
 
 /// What the file says; an absent or damaged one says less than there is.
 pub fn read(layout: &Layout) -> Vec<Instance> {
-    parse(&fs::read_to_string(layout.instances()).unwrap_or_default())
+    parse(&text_of(layout))
 }
 
 /// Adds or replaces a line.
@@ -69,20 +69,16 @@ pub fn update(layout: &Layout, change: impl FnOnce(&mut Vec<Instance>)) -> Resul
     let path = layout.instances();
     let action = || format!("cannot bring {} up to date", path.display());
     let write = || -> std::io::Result<()> {
-        make_private(&layout.locks())?;
-        let lock = fs::File::create(layout.locks().join(".instances"))?;
-        flock(&lock, FlockOperation::LockExclusive)?;
-        let before = fs::read_to_string(&path).unwrap_or_default();
+        let before = text_of(layout);
         let mut list = parse(&before);
         change(&mut list);
         let after = text(list);
         if after == before {
             return Ok(());
         }
-        let next = path.with_extension("new");
-        fs::File::create(&next)?.write_all(after.as_bytes())?;
-        fs::rename(next, &path)
+        file::write(&path, after.as_bytes(), 0o644)
     };
+    let _lock = Lock::instances(layout)?;
     write().with_context(action)
 }
 
@@ -93,6 +89,11 @@ pub fn reconcile(list: &mut Vec<Instance>, noted: &[Instance], up: Vec<Instance>
     let come = |instance: &Instance| !noted.contains(instance) && up.iter().all(|known| known.name != instance.name);
     list.retain(come);
     list.extend(up);
+}
+
+/// What cannot be read is as good as lost: the next change makes it good.
+fn text_of(layout: &Layout) -> String {
+    file::read(&layout.instances(), LARGEST).ok().flatten().unwrap_or_default()
 }
 
 fn parse(text: &str) -> Vec<Instance> {
@@ -108,6 +109,7 @@ fn text(mut list: Vec<Instance>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn instance(name: &str, addresses: &[&str]) -> Instance {
         Instance::now(name, "nginx", 42, addresses.iter().map(ToString::to_string).collect())

@@ -1,12 +1,17 @@
 //! /etc/soute/soute.toml: what is the host's, not a container's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::definition::types::escaped;
 use crate::error::{Context, Error, Exit, Result};
+use crate::file;
 use crate::image::ids::Pool;
 use crate::layout::Layout;
+
+/// As of a definition.
+const LARGEST: u64 = 1 << 20;
 
 /// A host: where its files are, and which ids containers may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +24,7 @@ pub struct Host {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-struct File {
+struct Settings {
     store: Option<PathBuf>,
     id_pool: Option<IdPool>,
 }
@@ -35,20 +40,26 @@ impl Host {
     /// The host below `root`, by its settings; without the file everything has its default.
     pub fn load(root: impl Into<PathBuf>) -> Result<Self> {
         let layout = Layout::new(root);
+        // Both get into units, where a line break would begin a directive.
+        let plain = |path: &Path| path.to_str().is_some_and(|text| escaped(text) == text);
+        if !plain(layout.root()) {
+            return Err(Error::new(Exit::Usage, "--root has a control character in it, or is not UTF-8"));
+        }
         let path = layout.settings();
-        let text = match std::fs::read_to_string(&path) {
+        let text = match file::read_of_host(&path, LARGEST) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             other => other.with_context(|| format!("cannot read {}", path.display()))?,
         };
         let invalid = |text: &str| Error::new(Exit::Invalid, format!("{}: {text}", path.display()));
-        let file: File = toml::from_str(&text).map_err(|error| invalid(error.message()))?;
-        let pool = match file.id_pool {
+        let settings: Settings = toml::from_str(&text).map_err(|error| invalid(error.message()))?;
+        let pool = match settings.id_pool {
             None => Pool::default(),
             Some(IdPool { first, last }) if first < last => Pool { first, last },
             Some(_) => return Err(invalid("id-pool: first must be below last")),
         };
-        match file.store {
+        match settings.store {
             None => Ok(Self { layout, pool }),
+            Some(store) if !plain(&store) => Err(invalid("store: it has a control character in it")),
             Some(store) if store.is_absolute() => Ok(Self { layout: layout.with_store(store), pool }),
             Some(_) => Err(invalid("store: must be an absolute path")),
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::definition::load::Loaded;
 use crate::definition::types::Text;
 use crate::error::{Context, Error, Exit, Result};
+use crate::file;
 use crate::image::disk::Disk;
 use crate::image::store::{ImageInfo, Store};
 use crate::plan::{Facts, environment_file};
@@ -84,7 +85,8 @@ fn environment_files(loaded: &Loaded) -> Result<Vec<(String, String)>> {
     let mut all = Vec::new();
     for file in loaded.definition.environment_files.iter() {
         let path = file.path.as_path();
-        match fs::read_to_string(path) {
+        // It may lie where a container writes.
+        match file::read_of_host(path, 1 << 20) {
             Ok(text) => all.extend(environment_file::parse(&text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.optional => {}
             Err(error) => {

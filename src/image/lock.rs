@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use super::file_name;
@@ -42,6 +42,11 @@ impl Lock {
         take(layout, ".ids", FlockOperation::LockExclusive)
     }
 
+    /// Waits for the lock of the instances file.
+    pub fn instances(layout: &Layout) -> Result<Self> {
+        take(layout, ".instances", FlockOperation::LockExclusive)
+    }
+
     /// Waits for the lock of the store: renames in it, never a copy.
     pub fn store(layout: &Layout) -> Result<Self> {
         take(layout, ".store", FlockOperation::LockExclusive)
@@ -52,13 +57,14 @@ fn take(layout: &Layout, name: &str, operation: FlockOperation) -> Result<Lock> 
     let dir = layout.locks();
     let path = dir.join(name);
     make_private(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("cannot open lock {}", path.display()))?;
+    let action = || format!("cannot open lock {}", path.display());
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags.bits().cast_signed());
+    let file = options.open(&path).with_context(action)?;
+    if !file.metadata().with_context(action)?.is_file() {
+        return Err(Error::failed("it is not a regular file")).with_context(action);
+    }
     loop {
         match flock(file.as_fd(), operation) {
             // Its holder may have removed it: what we have locked then is nobody's lock any more.

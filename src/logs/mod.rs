@@ -22,6 +22,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Context, Error, Result};
+use crate::file;
 use crate::layout::Layout;
 use crate::plan::{MAIN_PID, Plan, Value};
 use entry::Origin;
@@ -147,7 +148,7 @@ impl Journal {
 
 /// The payload's process id, if it is alive: the number may be another process's by now.
 fn main_pid(state: &Path, unit: &str) -> Option<u32> {
-    let pid = fs::read_to_string(state.join(MAIN_PID)).ok()?.trim().parse().ok()?;
+    let pid = file::read(&state.join(MAIN_PID), file::NUMBER).ok()??.trim().parse().ok()?;
     let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     cgroups.split(['/', '\n']).any(|part| part == unit).then_some(pid)
 }

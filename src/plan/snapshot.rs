@@ -1,7 +1,5 @@
 //! The plan on disk: /run/soute/state/NAME/plan.json, and the definition that it was made of.
 
-use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
@@ -9,6 +7,7 @@ use serde::Serialize;
 use super::{Plan, VERSION};
 use crate::definition::Definition;
 use crate::error::{Context, Error, Result};
+use crate::file;
 use crate::layout::make_private;
 
 /// The snapshot's name in the state directory.
@@ -19,6 +18,8 @@ const DEFINITION: &str = "definition.json";
 pub const MAIN_PID: &str = "main-pid";
 /// Exists while a container is being stopped.
 pub const STOPPING: &str = "stopping";
+/// A definition has 1 MiB, and its environment files as much each.
+const LARGEST: u64 = 64 << 20;
 
 /// What every version has, and enough to tell that it is another one.
 #[derive(serde::Deserialize)]
@@ -30,7 +31,9 @@ impl Plan {
     /// Reads the snapshot in a state directory.
     pub fn read(state: &Path) -> Result<Self> {
         let path = state.join(PLAN);
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let action = || format!("cannot read {}", path.display());
+        let text = file::read(&path, LARGEST).transpose();
+        let text = text.unwrap_or_else(|| Err(std::io::ErrorKind::NotFound.into())).with_context(action)?;
         match serde_json::from_str::<Self>(&text) {
             Ok(plan) if plan.version == VERSION => Ok(plan),
             result => match serde_json::from_str(&text) {
@@ -38,7 +41,7 @@ impl Plan {
                     "{} is of version {version}, this soute reads {VERSION}: start the container again",
                     path.display()
                 ))),
-                _ => result.map_err(Error::failed).with_context(|| format!("cannot read {}", path.display())),
+                _ => result.map_err(Error::failed).with_context(action),
             },
         }
     }
@@ -57,23 +60,17 @@ pub fn declare(state: &Path, definition: &Definition) -> Result<()> {
 /// What the container was declared to be when it was started; none if an older soute has started it.
 pub fn declared(state: &Path) -> Result<Option<Definition>> {
     let path = state.join(DEFINITION);
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        text => text.with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    let parsed = serde_json::from_str(&text).map_err(Error::failed);
-    parsed.map(Some).with_context(|| format!("cannot read {}", path.display()))
+    let action = || format!("cannot read {}", path.display());
+    let text = file::read(&path, LARGEST).with_context(action)?;
+    text.map(|text| serde_json::from_str(&text).map_err(Error::failed).with_context(action)).transpose()
 }
 
 fn replace(state: &Path, name: &str, content: &impl Serialize) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
+    let path = state.join(name);
     let write = || -> std::io::Result<()> {
         state.parent().map_or(Ok(()), make_private)?;
         make_private(state)?;
-        let next = state.join(format!(".{name}.new"));
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
-        file.write_all(&serde_json::to_vec(content)?)?;
-        fs::rename(&next, state.join(name))
+        file::write(&path, &serde_json::to_vec(content)?, 0o600)
     };
-    write().with_context(|| format!("cannot write {}", state.join(name).display()))
+    write().with_context(|| format!("cannot write {}", path.display()))
 }

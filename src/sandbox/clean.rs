@@ -4,6 +4,7 @@
 use std::time::SystemTime;
 
 use crate::error::{Error, Result};
+use crate::file;
 use crate::image::disk::{self, LastExit};
 use crate::image::lock::Lock;
 use crate::instances;
@@ -18,7 +19,7 @@ pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
     let drained = logs::drain(name, layout);
     let plan = Plan::read(&layout.state(name))?;
     let mut failures = vec![drained, instances::remove(layout, name), record_exit(layout, name)];
-    let _ = std::fs::remove_file(layout.state(name).join(MAIN_PID));
+    let _ = file::remove(&layout.state(name).join(MAIN_PID));
     if plan.ephemeral {
         // Its links go with its network namespace, a few ms from now. Who deletes one waits for an RCU grace period, up to
         // 20 ms, while `soute run` waits for us; and no other container has a link of that name.
@@ -68,7 +69,7 @@ fn record_exit(layout: &Layout, name: &str) -> Result<()> {
     if result.is_empty() {
         return Ok(());
     }
-    let stopped = std::fs::remove_file(layout.state(name).join(STOPPING)).is_ok();
+    let stopped = file::remove(&layout.state(name).join(STOPPING)).is_ok();
     if stopped && result == "success" {
         result = LastExit::STOPPED.to_owned();
     }

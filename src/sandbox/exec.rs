@@ -21,6 +21,7 @@ use super::join::join;
 use super::own_program;
 use super::raw::{self, Cloned};
 use crate::error::{Context, Error, Exit, Result};
+use crate::file;
 use crate::layout::Layout;
 use crate::plan::{Init, MAIN_PID, Plan, Process};
 use crate::terminal::Stdio;
@@ -58,10 +59,9 @@ impl Target {
     /// Finds it without asking systemd: its number is noted at hand-over, and its cgroup proves that it still is the one.
     pub fn find(layout: &Layout, name: &str) -> Result<Self> {
         let not_running = || Error::new(Exit::NotRunning, format!("{name} is not running"));
-        let noted = match fs::read_to_string(layout.state(name).join(MAIN_PID)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(not_running()),
-            other => other.with_context(|| format!("cannot look up the main process of {name}"))?,
-        };
+        let noted = file::read(&layout.state(name).join(MAIN_PID), file::NUMBER)
+            .with_context(|| format!("cannot look up the main process of {name}"))?
+            .ok_or_else(not_running)?;
         let pid: i32 = noted.trim().parse().map_err(|_| not_running())?;
         Self::of(name, Pid::from_raw(pid))
     }

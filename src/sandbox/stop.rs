@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 
 use super::raw;
 use crate::error::{Context, Error, Result};
+use crate::file;
 use crate::layout::Layout;
 use crate::plan::{Init, Plan, Reload, STOPPING};
 
@@ -22,7 +23,7 @@ pub fn stop(layout: &Layout, name: &str) -> Result<()> {
 
 /// By this the clean-up tells a stop from a kill -9 of somebody else, which ends the same way.
 pub fn note(layout: &Layout, name: &str) -> Result<()> {
-    fs::write(layout.state(name).join(STOPPING), "").context("cannot note the stop")
+    file::write(&layout.state(name).join(STOPPING), b"", 0o600).context("cannot note the stop")
 }
 
 /// What a stop comes to for a payload that would not hear the stop signal.
