@@ -43,7 +43,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::definition::search;
-use crate::definition::types::Name;
+use crate::definition::types::{Name, escaped};
 use crate::error::{Error, Exit, Result};
 use crate::image::disk;
 use crate::settings::Host;
@@ -66,9 +66,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The voice of every failure.
+/// The voice of every failure. It may repeat what a payload, an image or a file name says: nothing for a terminal to obey.
 pub fn report(error: &Error) {
-    eprintln!("soute: {error}");
+    let text: Vec<_> = error.to_string().lines().map(escaped).collect();
+    eprintln!("soute: {}", text.join("\n"));
 }
 
 /// Tries all names, tells of each that failed, and ends as the first failure says.

@@ -11,6 +11,7 @@ use rustix::net::{
     SocketType, bind, recvmsg, sendmsg_addr, socket_with,
 };
 
+use crate::definition::types::escaped;
 use crate::error::{Context, Error, Result};
 
 /// systemd's end: the socket named by NOTIFY_SOCKET.
@@ -106,7 +107,7 @@ fn passed_on(message: &[u8]) -> Vec<String> {
         Some(("READY", "1")) => Some("READY=1".to_owned()),
         Some(("STATUS", text)) => {
             let clean: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
-            Some(format!("STATUS={clean}"))
+            Some(format!("STATUS={}", escaped(&clean)))
         }
         _ => None,
     };

@@ -15,7 +15,9 @@ use super::notify::{Manager, PayloadSocket};
 use super::raw::{self, Cloned};
 use super::sources::Sources;
 use super::{cgroup, clean, copy, inside, stop};
+use crate::definition::types::escaped;
 use crate::error::{Context, Error, Exit, Result};
+use crate::file;
 use crate::instances::{self, Instance};
 use crate::layout::Layout;
 use crate::network::Netlink;
@@ -31,7 +33,8 @@ pub fn start(layout: &Layout, name: &str) -> Result<()> {
             _ => String::new(),
         };
         // When systemd cannot be told, it sees the failure all the same.
-        let text = error.to_string().replace('\n', "; ");
+        // systemctl prints it as it is, and a program's name in it may be an image's.
+        let text = escaped(&error.to_string().replace('\n', "; "));
         let _ = systemd.tell(&format!("STATUS={text}{errno}")).and_then(|()| systemd.barrier());
     })
 }
@@ -104,7 +107,7 @@ impl Payload {
     /// child already (CLONE_PARENT), and the barrier says that systemd knows.
     fn hand_over(&self, layout: &Layout, plan: &Plan, systemd: &Manager, channel: &Channel) -> Result<()> {
         let pid = self.pid.as_raw_nonzero().get();
-        std::fs::write(layout.state(&plan.name).join(MAIN_PID), pid.to_string())
+        file::write(&layout.state(&plan.name).join(MAIN_PID), pid.to_string().as_bytes(), 0o600)
             .context("cannot note the main process")?;
         let addresses = plan.links.iter().flat_map(|link| &link.addresses).map(|cidr| cidr.address.to_string());
         instances::add(layout, &Instance::now(&plan.name, &plan.image.name, pid, addresses.collect()))?;

@@ -6,9 +6,9 @@ use zbus::OwnedObjectPath;
 
 use super::bus::Bus;
 use super::failure::Failure;
-use super::journal;
 use super::manager::Manager;
 use super::watch::{Seen, Watch};
+use crate::definition::types::escaped;
 use crate::error::{Error, Exit, Result};
 
 /// Whom a signal goes to.
@@ -88,7 +88,7 @@ async fn job(bus: &Bus, method: &str, unit: &str) -> Result<(String, Seen), Fail
 }
 
 fn judge(unit: &str, result: &str, seen: &Seen) -> Result<()> {
-    let text = if seen.text.is_empty() { String::new() } else { format!(": {}", journal::printable(&seen.text)) };
+    let text = if seen.text.is_empty() { String::new() } else { format!(": {}", escaped(&seen.text)) };
     match result {
         "done" | "skipped" => Ok(()),
         "timeout" => Err(Error::new(Exit::TimedOut, format!("{unit} took too long{text}"))),

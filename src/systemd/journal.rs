@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use crate::definition::types::escaped;
+
 const LINES: &str = "10";
 
 /// What the service itself wrote since `since`, in microseconds since 1970, oldest first; nothing where there is no
@@ -15,34 +17,11 @@ pub(super) fn last_lines(unit: &str, since: u64) -> Vec<String> {
     command.arg(format!("--since=@{}.{:06}", since / 1_000_000, since % 1_000_000));
     command.arg(format!("_SYSTEMD_UNIT={unit}"));
     let Ok(output) = command.output() else { return vec![] };
-    String::from_utf8_lossy(&output.stdout).lines().map(printable).collect()
+    String::from_utf8_lossy(&output.stdout).lines().map(escaped).collect()
 }
 
 fn journalctl() -> Command {
     let mut command = Command::new("journalctl");
     command.arg("--quiet").stdin(Stdio::null()).stderr(Stdio::null());
     command
-}
-
-/// A payload's text on its way to somebody's terminal: control characters, which could be escape sequences, are shown
-/// as Rust escapes.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().fold(String::new(), |mut line, character| {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-        line
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn escape_sequences_lose_their_power() {
-        assert_eq!(printable("a\u{1b}[2Jb\u{9b}c é"), "a\\u{1b}[2Jb\\u{9b}c é");
-    }
 }

@@ -8,6 +8,7 @@ use super::journal;
 use super::status::snapshot;
 use super::wait::Code;
 use super::watch::Seen;
+use crate::definition::types::escaped;
 use crate::error::{Error, Exit};
 
 /// Whether a start has succeeded. A job that is "done" alone does not say so: a failed condition ends like that too.
@@ -53,14 +54,14 @@ fn explain_briefly(seen: &Seen) -> Error {
         nix::libc::ENOENT => Exit::CommandNotFound,
         _ => Exit::CannotInvoke,
     };
-    Error::new(exit, journal::printable(&seen.text))
+    Error::new(exit, escaped(&seen.text))
 }
 
 /// The failure in the service's own words, with the last lines that it logged.
 fn explain(unit: &str, job: &str, seen: &Seen, since: u64) -> Error {
     let mut message = String::new();
     if !seen.text.is_empty() {
-        message = format!("{}: ", journal::printable(&seen.text));
+        message = format!("{}: ", escaped(&seen.text));
     }
     message += &match (job, seen.code) {
         ("dependency", _) => format!("a unit that {unit} requires did not start"),
