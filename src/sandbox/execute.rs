@@ -66,12 +66,20 @@ fn enter_working_directory(path: &str) -> Result<()> {
     let enter = || -> rustix::io::Result<()> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top: OwnedFd = rustix::fs::open("/", flags, Mode::empty())?;
-        rustix::process::fchdir(root::open(top.as_fd(), path, flags)?)
+        stay_inside(root::open(top.as_fd(), path, flags)?)
     };
     enter().map_err(|errno| {
         let cause = Error::from(errno);
         Error::new(Exit::CannotInvoke, format!("cannot enter working directory {path}: {cause}"))
     })
+}
+
+/// Another container that shares a volume may have moved a directory out from under its mount meanwhile, and ".." of it is
+/// none of ours: the kernel then calls it "(unreachable)/…" (CVE-2024-21626).
+fn stay_inside(directory: OwnedFd) -> rustix::io::Result<()> {
+    rustix::process::fchdir(directory)?;
+    let reachable = rustix::process::getcwd(Vec::new())?.as_bytes().starts_with(b"/");
+    if reachable { Ok(()) } else { Err(rustix::io::Errno::STALE) }
 }
 
 fn environment(process: &Process, credentials: &Credentials) -> impl Iterator<Item = String> {
@@ -118,5 +126,30 @@ mod tests {
     fn only_a_name_without_a_slash_is_looked_up() {
         assert_eq!(candidates("nginx", "/usr/sbin::/bin"), ["/usr/sbin/nginx", "/bin/nginx"]);
         assert_eq!(candidates("./nginx", "/bin"), ["./nginx"]);
+    }
+
+    #[test]
+    #[ignore = "rung 1: needs root"]
+    fn a_directory_that_was_moved_out_of_its_mount_is_not_entered() {
+        use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+        std::thread::spawn(|| {
+            let flags = nix::sched::CloneFlags::CLONE_NEWNS | nix::sched::CloneFlags::CLONE_FS;
+            nix::sched::unshare(flags).expect("rung 1: a mount namespace");
+            mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let at = |name: &str| dir.path().join(name);
+            std::fs::create_dir_all(at("shared/in/d")).unwrap();
+            std::fs::create_dir(at("mounted")).unwrap();
+            mount(at("shared/in"), at("mounted"), "", MountFlags::BIND, None).unwrap();
+            let open = || OwnedFd::from(std::fs::File::open(at("mounted/d")).unwrap());
+            stay_inside(open()).unwrap();
+            let directory = open();
+            std::fs::rename(at("shared/in/d"), at("shared/d")).unwrap();
+            assert_eq!(stay_inside(directory), Err(rustix::io::Errno::STALE));
+            rustix::mount::unmount(at("mounted"), rustix::mount::UnmountFlags::DETACH).unwrap();
+            rustix::process::chdir("/").unwrap();
+        })
+        .join()
+        .unwrap();
     }
 }

@@ -110,9 +110,9 @@ pub fn become_root_inside() -> Result<()> {
 fn set_sysctls(tree: &Tree<'_>, sandbox: &Sandbox) -> Result<()> {
     for (name, value) in &sandbox.sysctls {
         let path = format!("/proc/sys/{}", name.replace('.', "/"));
-        let write = || -> std::io::Result<()> {
-            let file = root::open(tree.root(), &path, OFlags::WRONLY | OFlags::NOFOLLOW)?;
-            std::fs::File::from(file).write_all(value.as_bytes())
+        let write = || -> Result<()> {
+            let file = root::open_proc(tree.root(), &path, OFlags::WRONLY)?;
+            Ok(std::fs::File::from(file).write_all(value.as_bytes())?)
         };
         write().with_context(|| format!("cannot set sysctl {name} to {value:?}"))?;
     }

@@ -5,13 +5,21 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
 use crate::error::{Context, Error, Result};
 
 /// The kernel gives up after as many links in one path (MAXSYMLINKS).
 const LINKS: usize = 40;
+
+/// How often a path with ".." in it is tried again. Any rename on the machine makes openat2(2) give up with EAGAIN, and who
+/// renames all the time, in another container, must not keep this one from starting.
+const TRIES: usize = 10_000;
+
+/// Of proc, sysfs, cgroup2 and cgroup, linux/magic.h.
+const PROC: i64 = 0x9fa0;
+const KERNELS_OWN: [i64; 4] = [PROC, 0x6265_6572, 0x6367_7270, 0x0027_e0eb];
 
 const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 
@@ -26,15 +34,43 @@ pub enum Kind {
 
 /// Opens a path of the container; symbolic links are followed inside it.
 pub fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    openat2(root, relative(path), flags | OFlags::CLOEXEC, Mode::empty(), IN_ROOT)
+    open_by(root, path, flags, IN_ROOT)
+}
+
+fn open_by(root: BorrowedFd<'_>, path: &str, flags: OFlags, how: ResolveFlags) -> rustix::io::Result<OwnedFd> {
+    for _ in 0..TRIES {
+        match openat2(root, relative(path), flags | OFlags::CLOEXEC, Mode::empty(), how) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// Opens a file of the container's own proc to be written to, and nothing else that stands at its path: "/proc" is a proc,
+/// no link is followed, and nothing that is mounted in it is entered. A write that an image could lead elsewhere has been a
+/// way out of other runtimes (CVE-2025-52881).
+pub fn open_proc(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd> {
+    let proc = api_mount_point(root, "/proc")?;
+    if magic(proc.as_fd())? != PROC {
+        return Err(Error::failed("/proc in the container is no proc"));
+    }
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    let path = path.strip_prefix("/proc/").unwrap_or(path);
+    Ok(open_by(proc.as_fd(), path, flags, how)?)
+}
+
+#[allow(clippy::useless_conversion, reason = "its width differs between architectures")]
+fn magic(file: BorrowedFd<'_>) -> rustix::io::Result<i64> {
+    Ok(i64::from(fstatfs(file)?.f_type))
 }
 
 /// Opens a directory of the root's top level that must not be a link: /dev, /proc and /sys of an image decide where the
 /// kernel's own file systems appear.
 pub fn api_mount_point(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     let open = || {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat2(root, relative(name), flags, Mode::empty(), IN_ROOT | ResolveFlags::NO_SYMLINKS)
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        open_by(root, name, flags, IN_ROOT | ResolveFlags::NO_SYMLINKS)
     };
     let found = match open() {
         Err(Errno::NOENT) => mkdirat(root, relative(name), Mode::from_raw_mode(0o755)).and_then(|()| open()),
@@ -46,10 +82,16 @@ pub fn api_mount_point(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     }
 }
 
-/// Opens a mount point, making what is missing of it.
+/// Opens a mount point, making what is missing of it. A link of the image, or of a volume that another container writes
+/// to, may lead anywhere inside, but not into the kernel's own file systems: what is mounted over a part of /proc would
+/// stand between us and what we write there.
 pub fn mount_point(root: BorrowedFd<'_>, path: &str, kind: Kind) -> Result<OwnedFd> {
     let found = resolve(root, path, kind, LINKS).with_context(|| format!("cannot make {path} in the container"))?;
     let stat = rustix::fs::fstat(&found).with_context(|| format!("cannot look at {path} in the container"))?;
+    let kernels = magic(found.as_fd()).with_context(|| format!("cannot look at {path} in the container"))?;
+    if KERNELS_OWN.contains(&kernels) {
+        return Err(Error::failed(format!("{path} in the container is a link into /proc or /sys")));
+    }
     let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     match (kind, is_directory) {
         (Kind::Directory, false) => Err(Error::failed(format!("{path} in the container is not a directory"))),
@@ -67,14 +109,23 @@ fn resolve(root: BorrowedFd<'_>, path: &str, kind: Kind, links: usize) -> rustix
     let (parent, name) = split(path).ok_or(Errno::NOENT)?;
     let directory = resolve(root, parent, Kind::Directory, links)?;
     match make(directory.as_fd(), name, kind) {
-        Ok(()) => open(root, path, OFlags::PATH),
-        // A dangling link, as /etc/resolv.conf of a Debian image: what it names is made, inside.
-        Err(Errno::EXIST) => {
-            let target = readlinkat(&directory, name, Vec::new())?;
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    // In the directory that it was made in, whatever the path leads to by now.
+    match open_by(directory.as_fd(), name, OFlags::PATH, IN_ROOT | ResolveFlags::NO_SYMLINKS) {
+        Err(Errno::LOOP) => {}
+        other => return other,
+    }
+    // A dangling link, as /etc/resolv.conf of a Debian image: what it names is made, inside.
+    match readlinkat(&directory, name, Vec::new()) {
+        Ok(target) => {
             let target = target.to_str().map_err(|_| Errno::ILSEQ)?;
             let next = if target.starts_with('/') { target.to_owned() } else { format!("{parent}/{target}") };
             resolve(root, &next, kind, links)
         }
+        // It is no link any more: somebody swaps names.
+        Err(Errno::INVAL | Errno::NOENT) => resolve(root, path, kind, links),
         Err(errno) => Err(errno),
     }
 }
@@ -170,5 +221,41 @@ mod tests {
         assert!(mount_point(fd.as_fd(), "/f", Kind::Directory).is_err());
         assert!(mount_point(fd.as_fd(), "/f/x", Kind::File).is_err());
         mount_point(fd.as_fd(), "/f", Kind::File).unwrap();
+    }
+
+    /// Row 4 of the list of attacks, 2000 times: whoever swaps names has nothing made or opened outside.
+    #[test]
+    fn names_that_are_swapped_lead_nowhere() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let (dir, fd) = root();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("vol/a")).unwrap();
+        symlink(outside.path(), dir.path().join("vol/b")).unwrap();
+        let racing = AtomicBool::new(true);
+        let (mut made, mut errors) = (0, std::collections::BTreeMap::new());
+        std::thread::scope(|scope| {
+            let vol = std::fs::File::open(dir.path().join("vol")).unwrap();
+            let racing = &racing;
+            scope.spawn(move || {
+                while racing.load(Ordering::Relaxed) {
+                    rustix::fs::renameat_with(&vol, "a", &vol, "b", rustix::fs::RenameFlags::EXCHANGE).unwrap();
+                }
+            });
+            for round in 0..2000 {
+                match mount_point(
+                    fd.as_fd(),
+                    &(if round % 2 == 0 { "/vol/b".to_owned() } else { format!("/vol/a/{round}/x") }),
+                    Kind::Directory,
+                ) {
+                    Ok(_) => made += 1,
+                    Err(error) => {
+                        *errors.entry(error.to_string().split(": ").last().unwrap().to_owned()).or_insert(0) += 1
+                    }
+                }
+            }
+            racing.store(false, Ordering::Relaxed);
+        });
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+        assert!(made > 1990, "{made} {errors:?}");
     }
 }

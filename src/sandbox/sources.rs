@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
@@ -46,7 +46,7 @@ impl Sources {
     pub fn open(layout: &Layout, plan: &Plan) -> Result<(Self, Option<PayloadSocket>)> {
         let sandbox = &plan.sandbox;
         let (root, root_is_mapped) = root(layout, plan)?;
-        let binds = sandbox.mounts.iter().map(|mount| bind(&mount.source, &mount.target, mount.flags));
+        let binds = sandbox.mounts.iter().map(|mount| bind(layout, &mount.source, &mount.target, mount.flags));
         let binds = binds.collect::<Result<_>>()?;
         let ids = sandbox.mounts.iter().map(|mount| match mount.source {
             MountSource::Bind { ids, .. } => ids,
@@ -154,13 +154,18 @@ fn raw_root(
         .with_context(|| format!("cannot mount the raw disk as {}", fs.name()))
 }
 
-fn bind(source: &MountSource, target: &str, flags: MountFlags) -> Result<Option<OwnedFd>> {
+fn bind(layout: &Layout, source: &MountSource, target: &str, flags: MountFlags) -> Result<Option<OwnedFd>> {
     let MountSource::Bind { path, missing, recursive, .. } = source else { return Ok(None) };
     let action = || format!("cannot bind {} to {target}", path.display());
-    let open = || openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    // In the store a container, or another one that shares the volume, decides what lies on the way.
+    let stored = path.strip_prefix(layout.store()).ok().filter(|below| !below.as_os_str().is_empty());
+    let open = || match stored {
+        Some(below) => open_stored(layout, below),
+        None => openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()),
+    };
     let found = match (open(), missing) {
         (Err(Errno::NOENT), Missing::Skip) => return Ok(None),
-        (Err(Errno::NOENT), Missing::CreateDirectory) => {
+        (Err(Errno::NOENT), Missing::CreateDirectory) if stored.is_none() => {
             std::fs::create_dir_all(path).with_context(action)?;
             open()
         }
@@ -170,6 +175,14 @@ fn bind(source: &MountSource, target: &str, flags: MountFlags) -> Result<Option<
     let mount = mounts::copy_tree(found.as_fd(), "", *recursive).with_context(action)?;
     mounts::restrict(mount.as_fd(), mounts::attributes(flags), *recursive).with_context(action)?;
     Ok(Some(mount))
+}
+
+/// A volume, or a place in one: no link on the way, out of the store or elsewhere in it.
+fn open_stored(layout: &Layout, below: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let store = openat(CWD, layout.store(), flags | OFlags::DIRECTORY, Mode::empty())?;
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    openat2(store, below, flags, Mode::empty(), how)
 }
 
 fn file(path: &Path) -> Result<OwnedFd> {
