@@ -1,7 +1,14 @@
-//! Rung 2: attacks, a test by the name of each, on systemd 252 and on 257. What is confined is asked of the kernel, by the probe
-//! (tests/probe) from inside or by scripts from outside.
+//! Attacks and faults, a test by the number of each (README.md is the list), on systemd 252 and on 257. What is confined is
+//! asked of the kernel, by the probe (tests/probe) from inside or by scripts from outside.
 
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod images;
 mod profile;
+mod trees;
+
+/// How many rounds a race is run: few in `make test`, many with SOUTE_ATTACKS set.
+fn rounds(few: usize, many: usize) -> usize {
+    if std::env::var_os("SOUTE_ATTACKS").is_some() { many } else { few }
+}

@@ -2,7 +2,6 @@
 
 mod copy;
 mod disk;
-mod hostile;
 mod import;
 mod lab;
 mod listing;

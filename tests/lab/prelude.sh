@@ -61,3 +61,15 @@ runs_again() {
 marked() { soute list --all | grep "^$1 "; }
 # said NAME PATTERN: its journal has such a line.
 said() { journalctl --no-pager -o cat -u "soute@$1.service" | grep -- "$2" >/dev/null; }
+# digest DIR: all that there is to know of a canary. Access times are not: a digest reads.
+digest() {
+    (cd "$1" && find . -printf '%p %y %m %U %G %n %s %T@ %C@ %l\n' | sort && find . -type f -exec sha256sum {} + | sort) | sha256sum
+}
+# ends COMMAND…: its status, whatever it is, if it ends by itself. A hang is 124 and a failure.
+ends() {
+    local status=0 said
+    said=$(timeout -k 5 60 "$@" 2>&1 </dev/null) || status=$?
+    [ $status != 124 ] && [ $status != 137 ] || die "$* hangs"
+    lacks "$said" panicked
+    echo $status
+}

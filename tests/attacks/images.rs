@@ -1,4 +1,4 @@
-//! Archives made to break out, to be read in two ways, or to fill memory.
+//! Row 3 and section 1b of the list of attacks: archives made to break out, to be read in two ways, or to fill memory.
 
 use std::fs;
 use std::io::Write;
@@ -111,7 +111,7 @@ impl Host {
 }
 
 #[test]
-fn nothing_leaves_the_root() {
+fn attack_03_nothing_leaves_the_root() {
     let host = Host::new();
     let canary = host.canary();
     let tar = Tar::default;
@@ -140,7 +140,7 @@ fn nothing_leaves_the_root() {
 }
 
 #[test]
-fn hard_links_stay_inside() {
+fn attack_03_hard_links_stay_inside() {
     let host = Host::new();
     let canary = format!("{}/file", host.canary());
     let tar = Tar::default;
@@ -157,7 +157,7 @@ fn hard_links_stay_inside() {
 }
 
 #[test]
-fn what_can_be_read_in_two_ways_is_refused() {
+fn attack_03_what_can_be_read_in_two_ways_is_refused() {
     let host = Host::new();
     let tar = Tar::default;
     let hidden = tar().file("hidden").0;
@@ -181,7 +181,7 @@ fn what_can_be_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn damage_is_an_error() {
+fn attack_03_damage_is_an_error() {
     let host = Host::new();
     let tar = Tar::default;
     let whole = tar().file("a").file("b").end();
@@ -208,7 +208,7 @@ fn damage_is_an_error() {
 }
 
 #[test]
-fn memory_and_depth_are_bounded() {
+fn attack_03_memory_and_depth_are_bounded() {
     let host = Host::new();
     let tar = Tar::default;
     let mut archive = Vec::new();
@@ -228,14 +228,14 @@ fn memory_and_depth_are_bounded() {
 }
 
 #[test]
-fn names_are_escaped_in_messages() {
+fn attack_22_names_of_an_archive_are_escaped_in_messages() {
     let host = Host::new();
     let archive = Tar::default().add(EntryType::Regular, b"../\x1b[2J\n\xff", b"", b"").end();
     host.refuses(&archive, r#"entry ../\u{1b}[2J\n\xFF: its name has"#);
 }
 
 #[test]
-fn directories_that_are_left_out_or_come_late_are_made() {
+fn attack_03_directories_that_are_left_out_or_come_late_are_made() {
     let host = Host::new();
     let archive = Tar::default().file("usr/share/doc/x").dir("usr/share").file("usr/y").end();
     host.import(&archive).unwrap();
