@@ -46,6 +46,7 @@ $(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-reaper $(OUT)/soute-generator $(SH
 
 UNITS = $(notdir $(wildcard units/*))
 MAN5 = $(wildcard man/*.5)
+MAN7 = $(wildcard man/*.7)
 MAN8 = $(wildcard man/*.8)
 
 install: $(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-reaper $(OUT)/soute-generator $(SHARE)/man/man8/soute.8
@@ -56,8 +57,8 @@ install: $(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-reaper $(OUT)/soute-gener
 	for unit in $(UNITS); do \
 	    sed 's,@BINDIR@,$(BINDIR),g; s,@LIBEXECDIR@,$(LIBEXECDIR),g' "units/$$unit" >'$(DESTDIR)$(UNITDIR)'/"$$unit" || exit; \
 	done
-	install -d '$(DESTDIR)$(DATADIR)/man/man5' '$(DESTDIR)$(DATADIR)/man/man8'
-	for page in $(MAN5) $(MAN8) $(SHARE)/man/man8/soute.8; do \
+	install -d '$(DESTDIR)$(DATADIR)/man/man5' '$(DESTDIR)$(DATADIR)/man/man7' '$(DESTDIR)$(DATADIR)/man/man8'
+	for page in $(MAN5) $(MAN7) $(MAN8) $(SHARE)/man/man8/soute.8; do \
 	    sed 's,/usr/share/soute,$(DATADIR)/soute,g; s,/usr/lib/systemd/system-generators,$(GENERATORDIR),g' "$$page" \
 	        >"$(DESTDIR)$(DATADIR)/man/man$${page##*.}/$${page##*/}" || exit; \
 	done
@@ -70,6 +71,7 @@ uninstall:
 	rm -f '$(DESTDIR)$(BINDIR)/soute' '$(DESTDIR)$(GENERATORDIR)/soute-generator'
 	rm -rf '$(DESTDIR)$(LIBEXECDIR)' '$(DESTDIR)$(DATADIR)/soute'
 	rm -f $(UNITS:%='$(DESTDIR)$(UNITDIR)/%') $(MAN5:man/%='$(DESTDIR)$(DATADIR)/man/man5/%') \
+	    $(MAN7:man/%='$(DESTDIR)$(DATADIR)/man/man7/%') \
 	    $(MAN8:man/%='$(DESTDIR)$(DATADIR)/man/man8/%') '$(DESTDIR)$(DATADIR)/man/man8/soute.8' \
 	    '$(DESTDIR)$(DATADIR)/bash-completion/completions/soute' '$(DESTDIR)$(ZSHDIR)/_soute' \
 	    '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/soute.fish'

@@ -33,6 +33,7 @@ fn install_puts_everything_below_destdir_and_uninstall_takes_it_away() {
         "644 /usr/lib/systemd/system/soute-start@.service",
         "644 /usr/lib/systemd/system/soute.slice",
         "644 /usr/share/man/man5/soute.toml.5",
+        "644 /usr/share/man/man7/soute-security.7",
         "644 /usr/share/man/man8/soute.8",
         "644 /usr/share/man/man8/soute-generator.8",
         "644 /usr/share/soute/container-1.schema.json",
