@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::definition::Definition;
 use crate::definition::model::{
-    self, DiskMode, Init, MountOption, MountType, Namespace, NetworkNamespace, UserNamespace,
+    self, DiskMode, Init, MountOption, MountType, Namespace, NetworkNamespace, Seccomp, UserNamespace,
 };
 use crate::definition::types::{Capability, CountOrShare, DroppedCapability, SizeOrShare};
 
@@ -63,6 +63,10 @@ pub struct Expected {
     pub added: u64,
     /// The words that allow new privileges, empty where init = "image" does so by itself.
     pub new_privileges: Option<String>,
+    /// There is a filter of system calls.
+    pub filtered: bool,
+    /// The words that weaken or lift it.
+    pub filter: Option<String>,
     /// The root is read-only.
     pub read_only: bool,
     /// Declared mounts.
@@ -114,6 +118,8 @@ impl Expected {
             capabilities,
             added,
             new_privileges,
+            filtered: definition.seccomp() != Seccomp::Off,
+            filter: filter(definition, boots),
             read_only: definition.disk.mode == DiskMode::ReadOnly,
             mounts: scratch.into_iter().chain(declared).collect(),
             links: links(definition),
@@ -153,6 +159,16 @@ fn capabilities(definition: &Definition, boots: bool) -> (u64, u64) {
     });
     let added = change.add.iter().fold(0, |all, one| all | bit(*one));
     (usual & !dropped | added, added & !usual)
+}
+
+fn filter(definition: &Definition, boots: bool) -> Option<String> {
+    match definition.seccomp() {
+        Seccomp::Off => return Some("security.seccomp = \"off\"".to_owned()),
+        Seccomp::System if !boots => return Some("security.seccomp = \"system\"".to_owned()),
+        Seccomp::System | Seccomp::Default => {}
+    }
+    let calls: Vec<_> = definition.security.allow_syscalls.iter().map(|call| format!("\"{call}\"")).collect();
+    (!calls.is_empty()).then(|| format!("security.allow-syscalls = [{}]", calls.join(", ")))
 }
 
 fn mount(mount: &model::Mount) -> Mount {

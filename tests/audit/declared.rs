@@ -29,6 +29,7 @@ fn clean_container_is_ok_throughout(lab: &Lab) {
             grep -E "^ok +namespace $kind +its own$" <<<"$table" >/dev/null || die "$kind: $table"
         done
         grep -E "^ok +capabilities, in effect +11: CHOWN " <<<"$table" >/dev/null
+        grep -E "^ok +system calls +filtered" <<<"$table" >/dev/null || die "$table"
         grep -E "^ok +other processes +1 with no more " <<<"$table" >/dev/null
         grep -E "^ok +link eth0 +veth, .* a port of br-audit, 10.91.0.2/24" <<<"$table" >/dev/null
         grep -E "^ok +mount /mnt .*\<ro\>" <<<"$table" >/dev/null
@@ -50,7 +51,7 @@ fn every_declared_weakness_is_named_by_its_key(lab: &Lab) {
         lab,
         r#"
         define loose '[namespaces]' 'network = "host"' 'pid = "host"' 'ipc = "host"' 'uts = "host"' 'cgroup = "host"' \
-            'time = "host"' '[security]' 'no-new-privileges = false' 'capabilities.add = ["NET_ADMIN"]' \
+            'time = "host"' '[security]' 'no-new-privileges = false' 'seccomp = "off"' 'capabilities.add = ["NET_ADMIN"]' \
             '[limits]' 'tasks = "infinity"' 'rlimits.core = "infinity"' \
             '[[mount]]' 'source = "/etc"' 'target = "/mnt"' 'options = []'
         define rooted '[namespaces]' 'user = "host"'
@@ -64,6 +65,7 @@ fn every_declared_weakness_is_named_by_its_key(lab: &Lab) {
         weaker "capabilities, in effect" 'security.capabilities.add = \["NET_ADMIN"\]$'
         weaker "capabilities, bounding" 'security.capabilities.add'
         weaker "new privileges" 'security.no-new-privileges = false$'
+        weaker "system calls" 'security.seccomp = "off"$'
         weaker "limit of tasks" 'limits.tasks = "infinity"$'
         weaker "limit of core file size" 'limits.rlimits.core$'
         weaker "mount /mnt" 'mount.options of /mnt without nosuid, nodev$'

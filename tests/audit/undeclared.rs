@@ -25,7 +25,7 @@ fn process_with_more_in_the_unit_is_found(lab: &Lab) {
         soon named
         echo $process >/sys/fs/cgroup$(prop joined ControlGroup)/cgroup.procs
         table=$(fails 7 soute audit joined)
-        for what in "namespaces" "capabilities, bounding" "capabilities, in effect" "new privileges"; do
+        for what in "namespaces" "capabilities, bounding" "capabilities, in effect" "new privileges" "system calls"; do
             grep -E "^WRONG +$what of $process \(" <<<"$table" >/dev/null || die "$what: $table"
         done
         lacks "$table" $'\033'

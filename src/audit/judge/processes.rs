@@ -40,7 +40,7 @@ fn one(facts: &Facts, expected: &Expected, process: &Process, of: &str) -> Vec<F
         new_privileges(expected, process),
         label(process),
     ];
-    list.push(filter(facts, process));
+    list.push(filter(facts, expected, process));
     list.extend(limits(expected, process));
     for finding in &mut list {
         finding.what += of;
@@ -79,14 +79,23 @@ fn new_privileges(expected: &Expected, process: &Process) -> Finding {
     }
 }
 
-fn filter(facts: &Facts, process: &Process) -> Finding {
+/// Which filter it is cannot be read without stopping the process; that there is one more than everything on this host has
+/// can.
+fn filter(facts: &Facts, expected: &Expected, process: &Process) -> Finding {
+    let what = "system calls";
     let (mode, filters) = process.seccomp;
-    let own = filters.map(|filters| filters.saturating_sub(facts.host.filters));
-    match (mode, own) {
-        (2, Some(0)) => Finding::note("system calls", "only filtered as the host's own"),
-        (2, Some(count)) => Finding::ok("system calls", format!("filtered by {count}")),
-        (2, None) => Finding::ok("system calls", "filtered"),
-        _ => Finding::note("system calls", "not filtered"),
+    // A kernel before 5.9 does not count them.
+    let own = filters.map_or(1, |filters| filters.saturating_sub(facts.host.filters));
+    let found = match (mode, own) {
+        (2, 0) => "only filtered as everything on this host".to_owned(),
+        (2, 1) => "filtered".to_owned(),
+        (2, more) => format!("filtered, by {more} filters"),
+        _ => "not filtered".to_owned(),
+    };
+    match (mode == 2 && own > 0, &expected.filter) {
+        (false, _) if expected.filtered => Finding::wrong(what, found, "filtered"),
+        (_, Some(words)) => Finding::weaker(what, found, words),
+        (_, None) => Finding::ok(what, found),
     }
 }
 

@@ -139,6 +139,22 @@ fn each_process_counts() {
 }
 
 #[test]
+fn a_filter_is_one_more_than_the_hosts() {
+    let mut facts = clean();
+    facts.host.filters = 1;
+    let whats: Vec<_> = weak(&facts, "").into_iter().map(|finding| finding.what).collect();
+    assert_eq!(whats, ["system calls", "system calls of 11 (sleep)"]);
+    facts.host.filters = 0;
+    facts.processes.truncate(1);
+    let off = "security.seccomp = \"off\"";
+    let calls = "security.allow-syscalls = [\"mbind\"]";
+    assert_eq!(weak(&facts, calls), [Finding::weaker("system calls", "filtered", calls)]);
+    facts.processes[0].seccomp = (0, Some(0));
+    assert_eq!(weak(&facts, off), [Finding::weaker("system calls", "not filtered", off)]);
+    assert_eq!(weak(&facts, calls), [Finding::wrong("system calls", "not filtered", "filtered")]);
+}
+
+#[test]
 fn root_of_a_user_namespace_below_has_all_over_that_one() {
     let mut facts = clean();
     let below = &mut facts.processes[1];
