@@ -34,6 +34,7 @@ mod show;
 mod start;
 mod status;
 mod stop;
+mod traces;
 mod unit;
 mod usage;
 mod wait;

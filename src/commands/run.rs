@@ -8,6 +8,7 @@ use super::create::must_have_image;
 use super::flags::{Flags, Layer};
 use super::launch::Launch;
 use super::running::Attached;
+use super::traces::{self, Traces};
 use super::{attach, definition_file};
 use crate::definition::load::Loaded;
 use crate::definition::search;
@@ -15,7 +16,6 @@ use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk;
 use crate::plan::Plan;
-use crate::sandbox::clean;
 use crate::settings::Host;
 use crate::systemd::Manager;
 use crate::terminal::Signals;
@@ -66,21 +66,23 @@ impl Run {
         // What has started takes the connection along and reads it until the end.
         let _kept = manager.keep();
         let launch = Launch::new(host, &manager)?;
+        traces::sweep(host, &manager)?;
         let name = self.free_name(host, &manager)?;
-        let undo = Undo { host, manager: &manager, name: &name, armed: true };
+        let traces = Traces::begin(host, &manager, &name, self.detach || self.keep)?;
         let loaded = self.define(host, &launch, &name, &layer)?;
         launch.start_required(&loaded)?;
         let mut plan = launch.plan(&loaded, self.keep)?;
         plan.ephemeral = !self.keep;
         plan.forget_at_end();
-        match signals {
-            None => detached(&launch, &plan, undo),
+        let status = match signals {
+            None => detached(&launch, &plan, &traces),
             Some(signals) => {
                 plan.attach(self.tty);
-                Attached::new(host, &plan.name, self.tty)?.run(&launch, &mut plan, signals, || undo.disarm())
+                let attached = Attached::new(host, &plan.name, self.tty)?;
+                attached.run(&launch, &mut plan, signals, || traces.began()).inspect(|_| traces.ended())
             }
-        }
-        .with_context(|| format!("cannot run {name}"))
+        };
+        status.with_context(|| format!("cannot run {name}"))
     }
 
     fn layer(&self) -> Result<Layer> {
@@ -119,9 +121,9 @@ impl Run {
     }
 }
 
-fn detached(launch: &Launch<'_>, plan: &Plan, undo: Undo<'_>) -> Result<i32> {
+fn detached(launch: &Launch<'_>, plan: &Plan, traces: &Traces<'_>) -> Result<i32> {
     launch.begin(plan, Vec::new(), true)?;
-    undo.disarm();
+    traces.began();
     crate::output::stdout::write(&format!("{}\n", plan.name))?;
     Ok(0)
 }
@@ -150,33 +152,6 @@ fn random_name(image: &Name, is_free: impl Fn(&Name) -> Result<bool>) -> Result<
         }
     }
     Err(Error::failed("cannot find a name that is free"))
-}
-
-/// Takes back what was recorded for a container that never ran. One that ran is cleaned up after by its unit.
-struct Undo<'a> {
-    host: &'a Host,
-    manager: &'a Manager,
-    name: &'a Name,
-    armed: bool,
-}
-
-impl Undo<'_> {
-    fn disarm(mut self) {
-        self.armed = false;
-    }
-}
-
-impl Drop for Undo<'_> {
-    fn drop(&mut self) {
-        if !self.armed {
-            return;
-        }
-        // A start that failed in the unit is cleaned up after there, and that may still go on.
-        let ended = self.manager.wait(&super::unit(self.name)).map(drop);
-        if let Err(error) = ended.and_then(|()| clean::forget(&self.host.layout, self.name)) {
-            eprintln!("soute: {error}, ignoring");
-        }
-    }
 }
 
 #[cfg(test)]

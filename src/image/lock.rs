@@ -37,6 +37,26 @@ impl Lock {
         }
     }
 
+    /// Takes the lock of who waits for a one-off container, and takes its traces away; fails as busy where somebody has it.
+    pub fn try_run(layout: &Layout, name: &str) -> Result<Self> {
+        take(layout, &run_name(file_name(name)?), FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// The names that such locks are there for.
+    pub fn runs(layout: &Layout) -> Result<Vec<String>> {
+        let found = match std::fs::read_dir(layout.locks()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            found => found.context("cannot list the locks")?,
+        };
+        let name = |entry: std::fs::DirEntry| Some(entry.file_name().to_str()?.strip_prefix(RUN)?.to_owned());
+        Ok(found.filter_map(|entry| name(entry.ok()?)).collect())
+    }
+
+    /// Removes it, while it is held.
+    pub fn forget_run(&self, layout: &Layout, name: &str) -> Result<()> {
+        std::fs::remove_file(layout.locks().join(run_name(name))).context("cannot remove a lock")
+    }
+
     /// Waits for the lock of the id ranges. The leading dot keeps it apart from a container called "ids".
     pub fn ids(layout: &Layout) -> Result<Self> {
         take(layout, ".ids", FlockOperation::LockExclusive)
@@ -51,6 +71,13 @@ impl Lock {
     pub fn store(layout: &Layout) -> Result<Self> {
         take(layout, ".store", FlockOperation::LockExclusive)
     }
+}
+
+/// The leading dot keeps it apart from a container.
+const RUN: &str = ".run-";
+
+fn run_name(name: &str) -> String {
+    format!("{RUN}{name}")
 }
 
 fn take(layout: &Layout, name: &str, operation: FlockOperation) -> Result<Lock> {

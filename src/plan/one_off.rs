@@ -30,10 +30,12 @@ impl Plan {
         let empty = |property: &Property| matches!(&property.value, Value::Texts(units) if units.is_empty());
         self.unit.properties.retain(|property| !empty(property));
         self.sandbox.process.terminal = terminal;
-        // The reaper hears every signal, and of a container that goes nobody asks later whether it was stopped: this saves
-        // each run the start of a process, as systemd runs ExecStop= also when the payload has ended by itself.
-        if self.ephemeral && self.sandbox.init == Init::Reaper {
-            self.unit.properties.retain(|property| property.name != "ExecStop");
+        // Each of these processes costs PID 1 a fork and a way through a cgroup, after the payload has ended too.
+        if self.ephemeral {
+            // Whoever waits for it takes its traces away.
+            self.unit.properties.retain(|property| property.name != "ExecStopPost");
+            // The reaper hears every signal, and of a container that goes nobody asks later whether it was stopped.
+            self.unit.properties.retain(|property| property.name != "ExecStop" || self.sandbox.init != Init::Reaper);
         }
     }
 }

@@ -3,11 +3,12 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use nix::fcntl::AtFlags;
 use nix::sys::signal::SigSet;
 use nix::unistd::execveat;
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::MountAttrFlags;
 
 use super::channel::Channel;
@@ -18,14 +19,25 @@ use crate::error::{Context, Error, Result};
 /// The descriptor that the program reads to its end before it ends itself.
 const OUTLIVED: i32 = 3;
 
-/// Opens the program, in a read-only view of its directory: not even the host's root in there can write to it through
-/// /proc/1/exe (CVE-2019-5736).
-pub fn open() -> Result<OwnedFd> {
+/// Opens the program. Where root of the container is root of the host, in a read-only view of its directory: else it could
+/// be written to through /proc/1/exe (CVE-2019-5736). Ids of the container's own cannot do that, and for them it is opened as
+/// it is: a view that is dropped again costs a grace period of the kernel's, up to 1 ms.
+pub fn open(own_ids: bool) -> Result<OwnedFd> {
     let own = std::env::current_exe().context("cannot find the path of soute-runner")?;
-    let directory = own.parent().and_then(std::path::Path::to_str).unwrap_or("/");
-    let view = mounts::copy_host_tree(directory, false).with_context(|| format!("cannot open {directory}"))?;
+    let directory = own.parent().and_then(Path::to_str).unwrap_or("/");
+    let opened = if own_ids { directory_of(directory) } else { read_only_view(directory) }?;
+    openat(&opened, "soute-reaper", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).context("cannot open soute-reaper")
+}
+
+fn directory_of(path: &str) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty()).with_context(|| format!("cannot open {path}"))
+}
+
+fn read_only_view(path: &str) -> Result<OwnedFd> {
+    let view = mounts::copy_host_tree(path, false).with_context(|| format!("cannot open {path}"))?;
     mounts::restrict(view.as_fd(), MountAttrFlags::MOUNT_ATTR_RDONLY, false).context("cannot protect soute-reaper")?;
-    openat(&view, "soute-reaper", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).context("cannot open soute-reaper")
+    Ok(view)
 }
 
 /// From its first moment on, so that none is lost: the kernel drops what a PID 1 neither blocks nor handles. execve(2) keeps

@@ -63,7 +63,7 @@ impl Sources {
         let log = sandbox.log.iter().flat_map(|fifo| LOGGED.map(|name| Ok((name, file(fifo)?))));
         let log = log.collect::<Result<_>>()?;
         let terminal = sandbox.process.terminal.then(|| file(&PathBuf::from("/proc/self/fd/0"))).transpose()?;
-        let reaper = (sandbox.init == Init::Reaper).then(reaper::open).transpose()?;
+        let reaper = (sandbox.init == Init::Reaper).then(|| reaper::open(sandbox.namespaces.user)).transpose()?;
         Ok((Self { reaper, root, root_is_mapped, log, notify, terminal, binds, ids: ids.collect() }, socket))
     }
 

@@ -1,0 +1,98 @@
+//! What a one-off container leaves outside its unit: disk, snapshot, definition, locks. A detached one is cleaned up after by
+//! its unit, as every container is. For an attached one the command that waits for it does that: a process of the unit's
+//! own would cost a fork of PID 1's and a way through a cgroup, a tenth of the run. What a killed command has left the
+//! next one takes away.
+
+use std::cell::Cell;
+
+use crate::definition::types::Name;
+use crate::error::{Exit, Result};
+use crate::image::lock::Lock;
+use crate::instances;
+use crate::sandbox::clean;
+use crate::settings::Host;
+use crate::systemd::Manager;
+
+/// Taken away when this is dropped, unless it was left to the unit.
+pub struct Traces<'a> {
+    host: &'a Host,
+    manager: &'a Manager,
+    name: &'a Name,
+    /// Once it runs, it is left alone.
+    stays: bool,
+    unit: Cell<Unit>,
+    /// Says that somebody still cares. The kernel lets go of it when we are killed.
+    lock: Lock,
+}
+
+/// How far the container has come.
+#[derive(Clone, Copy)]
+enum Unit {
+    /// It may run: its end has to be waited for.
+    Unknown,
+    /// It has ended.
+    Over,
+    /// It runs on, and cleans up after itself.
+    Alone,
+}
+
+/// Takes away what killed commands have left of containers that have ended since.
+pub fn sweep(host: &Host, manager: &Manager) -> Result<()> {
+    for name in Lock::runs(&host.layout)? {
+        let lock = match Lock::try_run(&host.layout, &name) {
+            Err(error) if error.exit() == Exit::Busy => continue,
+            lock => lock?,
+        };
+        if manager.status(&super::unit(&name))?.load == "not-found" {
+            remove(host, &name)?;
+            lock.forget_run(&host.layout, &name)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(host: &Host, name: &str) -> Result<()> {
+    instances::remove(&host.layout, name)?;
+    clean::forget(&host.layout, name)
+}
+
+impl<'a> Traces<'a> {
+    /// Before the first of them is made. What `stays` goes on without us once it runs.
+    pub fn begin(host: &'a Host, manager: &'a Manager, name: &'a Name, stays: bool) -> Result<Self> {
+        let lock = Lock::try_run(&host.layout, name)?;
+        Ok(Self { host, manager, name, stays, unit: Cell::new(Unit::Unknown), lock })
+    }
+
+    /// Its unit runs.
+    pub fn began(&self) {
+        if self.stays {
+            self.unit.set(Unit::Alone);
+        }
+    }
+
+    /// Its unit has ended.
+    pub fn ended(&self) {
+        if !self.stays {
+            self.unit.set(Unit::Over);
+        }
+    }
+
+    fn remove(&self) -> Result<()> {
+        if matches!(self.unit.get(), Unit::Unknown) {
+            self.manager.wait(&super::unit(self.name))?;
+        }
+        remove(self.host, self.name)
+    }
+}
+
+impl Drop for Traces<'_> {
+    fn drop(&mut self) {
+        let removed = match self.unit.get() {
+            Unit::Alone => Ok(()),
+            Unit::Unknown | Unit::Over => self.remove(),
+        };
+        if let Err(error) = removed.and_then(|()| self.lock.forget_run(&self.host.layout, self.name)) {
+            eprintln!("soute: {error}, ignoring");
+        }
+    }
+}
