@@ -10,8 +10,10 @@ use rustix::termios::isatty;
 
 use super::exec::set_default;
 use super::launch::Launch;
+use super::traces::remove_disk_at_end;
 use crate::error::{Context, Error, Result};
 use crate::plan::Plan;
+use crate::sandbox::copy::Ahead;
 use crate::sandbox::exec::Target;
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -70,6 +72,8 @@ impl<'a> Attached<'a> {
             set_default(&mut plan.sandbox.process.environment, "TERM", term);
         }
         let session = Caller { host, name, terminal };
+        let plan = &*plan;
+        let copy = Ahead::claim(&host.layout, plan)?;
         let (begun, begins) = pipe()?;
         std::thread::scope(|scope| {
             let relaying = scope.spawn(|| {
@@ -79,9 +83,16 @@ impl<'a> Attached<'a> {
                 relay.flows = flows;
                 relay.run(&session, end.as_fd())
             });
+            if let Some(copy) = copy {
+                scope.spawn(|| copy.make());
+            }
             let began = || {
                 drop(begins);
                 began();
+                if plan.ephemeral && plan.sandbox.namespaces.pid {
+                    // Where it fails, the disk goes with all other traces.
+                    scope.spawn(|| remove_disk_at_end(host, &plan.name, end.as_fd()));
+                }
             };
             let status = session.see_through(launch, plan, stdio, began);
             // The relay ends only now: all that the container wrote is in its pipes.

@@ -4,12 +4,17 @@
 //! next one takes away.
 
 use std::cell::Cell;
+use std::os::fd::BorrowedFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::definition::types::Name;
-use crate::error::{Exit, Result};
+use crate::error::{Context, Exit, Result};
+use crate::image::disk;
 use crate::image::lock::Lock;
 use crate::instances;
 use crate::sandbox::clean;
+use crate::sandbox::exec::Target;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -54,6 +59,18 @@ pub fn sweep(host: &Host, manager: &Manager) -> Result<()> {
 fn remove(host: &Host, name: &str) -> Result<()> {
     instances::remove(&host.layout, name)?;
     clean::forget(&host.layout, name)
+}
+
+/// Removes the disk at the moment when the main process ends, and with it all of the container: systemd, which is told a
+/// little later, takes a ms to find the unit ended. `end` is closed when it has.
+pub fn remove_disk_at_end(host: &Host, name: &str, end: BorrowedFd<'_>) -> Result<()> {
+    let main = Target::main_process(&host.layout, name)?;
+    let mut waiting = vec![PollFd::from_borrowed_fd(end, PollFlags::IN)];
+    waiting.extend(main.iter().map(|main| PollFd::new(main, PollFlags::IN)));
+    if main.is_some() {
+        rustix::io::retry_on_intr(|| poll(&mut waiting, None)).context("cannot wait for the end")?;
+    }
+    disk::remove(&host.layout, name).map(drop)
 }
 
 impl<'a> Traces<'a> {

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, fsync, mkdirat, statat, syncfs};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, statat, syncfs};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,11 @@ impl Disk {
             }
         }
         Ok(None)
+    }
+
+    /// Waits until nobody else makes the copy, and keeps others from it for as long as this is open.
+    pub fn lock(&self) -> Result<()> {
+        rustix::io::retry_on_intr(|| flock(&self.dir, FlockOperation::LockExclusive)).context("cannot lock the disk")
     }
 
     /// The root directory of a tree.

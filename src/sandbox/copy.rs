@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::notify::Manager;
 use super::{mounts, userns};
 use crate::error::{Context, Result};
-use crate::image::disk::{self, DiskPlan};
+use crate::image::disk::{self, Disk, DiskPlan};
+use crate::image::store::Store;
 use crate::layout::Layout;
 use crate::plan::{DiskKind, DiskMode, IdRange, Plan};
 
@@ -23,6 +24,10 @@ pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> 
         DiskMode::Keep => {}
     }
     let disk = disk::open(layout, &plan.name)?;
+    if let Some(disk) = disk.as_ref().filter(|_| plan.ephemeral) {
+        // Whoever waits for this container may be making it.
+        disk.lock()?;
+    }
     if disk.as_ref().is_some_and(|disk| disk.kind().is_ok_and(|kind| kind.is_some())) {
         return Ok(());
     }
@@ -30,9 +35,7 @@ pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> 
         (Some(ids), DiskKind::Tree, Some(disk)) => !can_be_idmapped(disk.dir(), ids)?,
         _ => false,
     };
-    // What goes when it ends need not outlast a crash.
-    let durable = plan.disk.mode == DiskMode::Keep && !plan.ephemeral;
-    let copy = DiskPlan { name: &plan.name, image: &plan.image.name, shift, durable };
+    let copy = disk_plan(plan, shift);
     let (mut told, mut said) = (Instant::now(), false);
     let made = disk::materialize(layout, &copy, &mut |done, total| {
         if told.elapsed() >= EVERY {
@@ -49,6 +52,44 @@ pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> 
     made.map(drop)
 }
 
+fn disk_plan(plan: &Plan, shift: bool) -> DiskPlan<'_> {
+    // What goes when it ends need not outlast a crash.
+    let durable = plan.disk.mode == DiskMode::Keep && !plan.ephemeral;
+    DiskPlan { name: &plan.name, image: &plan.image.name, shift, durable }
+}
+
+/// The copy of a one-off container that somebody waits for, made by whoever waits while systemd makes the unit: a fifth of
+/// the time to run something short. Only a small one, whose I/O is not worth counting.
+#[derive(Debug)]
+pub struct Ahead<'a> {
+    layout: &'a Layout,
+    plan: &'a Plan,
+    /// Locked: the runner waits for it.
+    _disk: Disk,
+}
+
+impl<'a> Ahead<'a> {
+    /// Before systemd is told. None where the copy is the runner's to make.
+    pub fn claim(layout: &'a Layout, plan: &'a Plan) -> Result<Option<Self>> {
+        const SMALL: u64 = 64 << 20;
+        if !plan.ephemeral || plan.disk.mode != DiskMode::Keep {
+            return Ok(None);
+        }
+        let small = Store::new(layout)?.open(&plan.image.name)?.info.size <= SMALL;
+        let Some(disk) = disk::open(layout, &plan.name)?.filter(|_| small) else { return Ok(None) };
+        if plan.disk.ids.is_some() && !is_idmapped(disk.dir())? {
+            return Ok(None);
+        }
+        disk.lock()?;
+        Ok(Some(Self { layout, plan, _disk: disk }))
+    }
+
+    /// What goes wrong the runner finds again, and says.
+    pub fn make(self) {
+        let _ = disk::materialize(self.layout, &disk_plan(self.plan, false), &mut |_, _| {});
+    }
+}
+
 fn progress(done: u64, total: Option<u64>) -> String {
     let mib = |bytes: u64| bytes >> 20;
     match total {
@@ -57,14 +98,18 @@ fn progress(done: u64, total: Option<u64>) -> String {
     }
 }
 
+fn is_idmapped(directory: BorrowedFd<'_>) -> Result<bool> {
+    let kind = rustix::fs::fstatfs(directory).context("cannot look at the store")?.f_type;
+    Ok(u64::try_from(kind).is_ok_and(|kind| IDMAPPED.contains(&kind)))
+}
+
 /// Those that can since before any kernel that soute runs on: ext4 and XFS since Linux 5.12, btrfs since 5.15.
 const IDMAPPED: [u64; 3] = [0xef53, 0x5846_5342, 0x9123_683e];
 
 /// Of other file systems than the usual ones the kernel is asked, by mapping a detached copy of the directory, which costs a
 /// process and a grace period: no table of versions to keep.
 fn can_be_idmapped(directory: BorrowedFd<'_>, ids: IdRange) -> Result<bool> {
-    let kind = rustix::fs::fstatfs(directory).context("cannot look at the store")?.f_type;
-    if u64::try_from(kind).is_ok_and(|kind| IDMAPPED.contains(&kind)) {
+    if is_idmapped(directory)? {
         return Ok(true);
     }
     let userns = userns::with_map(&ids.map_line(), &ids.map_line())?;

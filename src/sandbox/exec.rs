@@ -66,6 +66,17 @@ impl Target {
         Self::of(name, Pid::from_raw(pid))
     }
 
+    /// The main process of a container that has been started; none when it has ended.
+    pub fn main_process(layout: &Layout, name: &str) -> Result<Option<OwnedFd>> {
+        let noted = fs::read_to_string(layout.state(name).join(MAIN_PID)).context("cannot look up the main process")?;
+        let pid = noted.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
+        let pid = pid.ok_or_else(|| Error::failed("cannot read the number of the main process"))?;
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(rustix::io::Errno::SRCH) => Ok(None),
+            found => found.map(Some).context("cannot watch the main process"),
+        }
+    }
+
     /// The same for a process that systemd has named.
     pub fn of(name: &str, pid: Pid) -> Result<Self> {
         let not_running = || Error::new(Exit::NotRunning, format!("{name} is not running"));

@@ -16,7 +16,7 @@ use super::value;
 use super::wait::{Ended, until_over};
 use super::watch::Watch;
 use crate::error::{Error, Exit, Result};
-use crate::plan::Unit;
+use crate::plan::{Unit, Value};
 
 /// How a start is made.
 #[derive(Default)]
@@ -33,6 +33,8 @@ pub struct Start<'a> {
 pub struct Started<'m> {
     manager: &'m Manager,
     unit: String,
+    /// It never restarts by itself.
+    once: bool,
     watch: Watch,
     // After the watch, whose signals come over it.
     bus: Bus,
@@ -45,7 +47,7 @@ impl Started<'_> {
     /// gone before this call is known; call it at once, or drop this. None: the connection was lost and the unit went
     /// meanwhile.
     pub fn wait(mut self) -> Result<Option<Ended>> {
-        match self.bus.block_on(until_over(&self.bus, &mut self.watch, &self.unit)) {
+        match self.bus.block_on(until_over(&self.bus, &mut self.watch, &self.unit, self.once)) {
             Err(Failure::Lost(_)) => self.manager.wait(&self.unit),
             ended => Ok(ended?),
         }
@@ -66,7 +68,9 @@ impl Manager {
             let joined = starting.run().await?;
             Ok((starting.watch, joined))
         })?;
-        Ok(Started { manager: self, unit: unit.name.clone(), watch, bus, joined })
+        let never = Value::Text("no".to_owned());
+        let once = unit.properties.iter().any(|property| property.name == "Restart" && property.value == never);
+        Ok(Started { manager: self, unit: unit.name.clone(), once, watch, bus, joined })
     }
 }
 

@@ -64,17 +64,20 @@ impl Manager {
             if status.is_over() {
                 return fetch(bus, unit).await;
             }
-            until_over(bus, &mut watch, unit).await
+            until_over(bus, &mut watch, unit, false).await
         })
         .map_err(Into::into)
     }
 }
 
 /// Reads signals until the unit is over. A start that fails reads as failed for a moment before its automatic restart,
-/// so a unit that is still loaded is asked once more.
-pub(super) async fn until_over(bus: &Bus, watch: &mut Watch, unit: &str) -> Result<Option<Ended>, Failure> {
+/// so a unit that is still loaded is asked once more; but not one that starts only `once`.
+pub(super) async fn until_over(bus: &Bus, watch: &mut Watch, unit: &str, once: bool) -> Result<Option<Ended>, Failure> {
     loop {
         if let Some(ended) = watch.seen.ended() {
+            if once && ended.code != Code::None {
+                return Ok(Some(ended));
+            }
             let now = snapshot(bus, unit).await?;
             if now.is_gone() || now.is_over() {
                 // Without a process, it is another unit of the name that was made and dropped.

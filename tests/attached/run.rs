@@ -6,7 +6,7 @@ use std::time::Duration;
 /// What one-off containers could leave behind.
 #[track_caller]
 fn nothing_is_left(lab: &Lab) {
-    let left = "ls -d /run/soute/state/busybox-* /run/soute/lock/busybox-* /run/soute/containers/* \
+    let left = "ls -d /run/soute/state/busybox-* /run/soute/lock/busybox-* /run/soute/lock/.run-* /run/soute/containers/* \
                     /var/lib/soute/disks/busybox-* /run/soute/log/busybox-* 2>/dev/null; grep ^busybox- /run/soute/instances; \
                 systemctl list-units --all --plain --no-legend 'soute*@busybox-*'; ip -brief link | grep ^vb-; true";
     ends(lab, left, 0, "", "");
@@ -133,6 +133,30 @@ fn detached_ones_print_their_names_and_go_when_they_are_stopped() {
         nothing_is_left(lab);
         lab.ok("soute run --keep --name kept busybox -- sh -c 'echo data >/root/file'");
         ends(lab, "cat /var/lib/soute/disks/kept/root/root/file; soute remove kept", 0, "data\n", "");
+        nothing_is_left(lab);
+    }
+}
+
+#[test]
+#[ignore = "rung 2: nested systemd, 252 and 257"]
+fn what_a_killed_command_leaves_goes_with_the_next() {
+    let _alone = alone();
+    for lab in labs() {
+        let killed = lab.ok(
+            "mkfifo /run/in
+             soute run --name busybox-killed busybox -- sh -c 'echo up; exec sleep 1000' </run/in >/run/up & pid=$!
+             exec 9>/run/in
+             until grep -q up /run/up; do sleep 0.05; done
+             kill -9 $pid; wait $pid
+             exec 9>&-; rm /run/in /run/up
+             soute exec busybox-killed echo it goes on",
+        );
+        assert_eq!(killed, "it goes on\n");
+        // It is not taken for one that has gone.
+        ends(lab, "soute run busybox -- echo another", 0, "another\n", "");
+        lab.ok("soute exec busybox-killed true && soute stop busybox-killed");
+        ends(lab, "ls /var/lib/soute/disks", 0, "busybox-killed\n", "");
+        ends(lab, "soute run busybox -- echo another", 0, "another\n", "");
         nothing_is_left(lab);
     }
 }
