@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::inventory::{Entry, Inventory};
+use super::traces;
 use crate::error::{Exit, Result};
 use crate::output::table::Table;
 use crate::output::{amount, json, stdout};
@@ -54,16 +55,18 @@ struct Row<'a> {
     last_exit: Option<&'a str>,
 }
 
+/// Whoever may not change anything may still look.
+fn may(changed: Result<()>) -> Result<()> {
+    changed.or_else(|error| if error.exit() == Exit::NotPermitted { Ok(()) } else { Err(error) })
+}
+
 impl List {
     /// One D-Bus call, and files.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
+        may(traces::sweep(host, &manager))?;
         let inventory = Inventory::take(host, &manager, self.all)?;
-        match inventory.write_instances(host) {
-            // Whoever may not write it may still look.
-            Err(error) if error.exit() == Exit::NotPermitted => {}
-            written => written?,
-        }
+        may(inventory.write_instances(host))?;
         let shown = |entry: &&Entry| (self.all || entry.is_up()) && self.labelled(entry);
         let entries: Vec<_> = inventory.entries.iter().filter(shown).collect();
         let text = match (self.json, self.quiet) {
