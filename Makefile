@@ -2,6 +2,7 @@
 # make demo                 the web farm in a private systemd
 # make test                 every test; `make lab` leaves a shell where they run
 # make bench                ours and others' speed, in turn, as ratios
+# make compare              ours and others' isolation, as a probe finds it from inside
 # make deps                 Debian's packages for these
 
 PREFIX ?= /usr/local
@@ -26,7 +27,7 @@ STAGE = $(CURDIR)/target/lab/stage
 # Man page, completions and schema that the code itself writes.
 SHARE = target/share
 
-.PHONY: all install uninstall deps stage test demo lab bench
+.PHONY: all install uninstall deps stage test demo lab bench compare
 
 # generator and runner are on the start path: static, they come up in less than 0.3 ms. soute is not, because the names
 # of the host's users need the dynamic C library. All three share one build of the dependencies.
@@ -104,3 +105,6 @@ lab: deps stage
 
 bench: deps stage
 	@tests/bench/bench
+
+compare: deps stage
+	@tests/probe/compare

@@ -1,6 +1,6 @@
 //! A terminal with somebody at it.
 
-use super::lab::Lab;
+use crate::lab::Lab;
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use soute::terminal::pty::Pty;
 use std::os::fd::OwnedFd;

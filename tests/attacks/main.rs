@@ -4,8 +4,11 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod comparison;
 mod images;
+mod inside;
 mod profile;
+mod terminal;
 mod trees;
 
 /// How many rounds a race is run: few in `make test`, many with SOUTE_ATTACKS set.

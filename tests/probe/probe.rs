@@ -1,11 +1,14 @@
 //! The probe: a payload that tries the forbidden things one by one and prints what came of each.
 //!
 //!     probe [--host KIND:[NUMBER]…] [--output FILE] [--hold] [--only SECTION]
+//!     probe --type KEYS
+//!     probe --notify MESSAGE [--hold]
 //!
 //! A line is a key, a space and a value, in an order that never changes. Numbers that differ from one process to the next
 //! (PIDs, inodes, mount ids) are left out, so that two reports of equally confined processes are equal. What happens to be
 //! connected to descriptors 0 to 2 begins with "stdio.". Given the namespaces of the host, it tells which are its own. With
-//! `--hold` it stays, as payloads do. Static, and of nothing but Rust's own library.
+//! `--hold` it stays, as payloads do. `--type` types into the terminal on stdin; `--notify` tells a manager something, with a
+//! descriptor of its root. Static, and of nothing but Rust's own library.
 
 mod calls;
 mod cgroup;
@@ -15,6 +18,7 @@ mod identity;
 mod kernel;
 mod mounts;
 mod namespaces;
+mod notify;
 mod numbers;
 mod paths;
 mod sockets;
@@ -58,16 +62,25 @@ pub struct Options {
     output: Option<String>,
     hold: bool,
     only: Option<String>,
+    keys: Option<String>,
+    message: Option<String>,
 }
 
 fn main() {
     let options = options();
-    // Not as PID 1, which the kernel treats otherwise: what exec starts is none either.
-    let done = sys::attempt_for(600, || {
-        write(&options);
-        Ok(())
-    });
-    assert!(done == sys::Outcome::Done, "the report ended with {done}");
+    if let Some(keys) = &options.keys {
+        println!("typed {}", escapes::type_into_stdin(keys));
+    } else if let Some(message) = &options.message {
+        let sent = notify::send(&message.replace(' ', "\n"));
+        println!("notified {}", sent.map_or_else(sys::name, |()| "done".to_owned()));
+    } else {
+        // Not as PID 1, which the kernel treats otherwise: what exec starts is none either.
+        let done = sys::attempt_for(600, || {
+            write(&options);
+            Ok(())
+        });
+        assert!(done == sys::Outcome::Done, "the report ended with {done}");
+    }
     if options.hold {
         loop {
             std::thread::park();
@@ -83,6 +96,8 @@ fn options() -> Options {
             "--host" => options.host.extend(words.next()),
             "--output" => options.output = words.next(),
             "--only" => options.only = words.next(),
+            "--type" => options.keys = words.next(),
+            "--notify" => options.message = words.next(),
             "--hold" => options.hold = true,
             other => panic!("unknown option {other}"),
         }

@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint};
 use std::fmt;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
@@ -53,7 +53,11 @@ pub fn call<const N: usize>(number: usize, arguments: [usize; N]) -> Result<usiz
 
 /// Runs `what` in a child and tells how it ended.
 pub fn attempt(what: impl FnOnce() -> Result<(), Errno>) -> Outcome {
-    attempt_for(20, what)
+    attempt_for(20, || {
+        // vhangup(2) is for the whole session, and kill(2) knows groups.
+        let _ = call(number("setsid"), []);
+        what()
+    })
 }
 
 /// The same, with so many seconds to end.
@@ -130,10 +134,20 @@ pub fn mount_at(source: &CStr, target: &CStr, kind: &CStr, flags: u64, data: Opt
     if result == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// ioctl(2) on a descriptor, whose argument is one byte or null; the request may have more bits than the kernel looks at.
-pub fn ioctl(fd: BorrowedFd<'_>, request: usize, argument: Option<&u8>) -> Result<(), Errno> {
-    let argument = argument.map_or(0, |byte| std::ptr::from_ref(byte) as usize);
-    call(number("ioctl"), [fd.as_raw_fd().cast_unsigned() as usize, request, argument]).map(drop)
+/// ioctl(2) whose argument is four bytes or null; the request may have more bits than the kernel looks at.
+pub fn ioctl(fd: BorrowedFd<'_>, request: usize, argument: Option<&[u8; 4]>) -> Result<(), Errno> {
+    ioctl_number(fd, request, argument.map_or(0, |bytes| std::ptr::from_ref(bytes) as usize)).map(drop)
+}
+
+/// ioctl(2) whose argument is a number.
+pub fn ioctl_number(fd: BorrowedFd<'_>, request: usize, argument: usize) -> Result<usize, Errno> {
+    call(number("ioctl"), [fd.as_raw_fd().cast_unsigned() as usize, request, argument])
+}
+
+/// A descriptor that a call has just made.
+pub fn owned(descriptor: usize) -> OwnedFd {
+    // SAFETY: callers pass what a system call has returned to them, which nobody else has.
+    unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) }
 }
 
 /// The number of a call.
