@@ -11,6 +11,14 @@ const MACHINES: [Machine; 2] = [Machine::X86_64, Machine::Aarch64];
 const ENTRIES: [Entry; 4] = [Entry::X86_64, Entry::I386, Entry::Aarch64, Entry::Arm];
 const ALLOWED: u32 = verdict::ALLOW;
 
+/// By hand: a way in that the compiler forgets is to be missed.
+fn entries(machine: Machine) -> [Entry; 2] {
+    match machine {
+        Machine::X86_64 => [Entry::X86_64, Entry::I386],
+        Machine::Aarch64 => [Entry::Aarch64, Entry::Arm],
+    }
+}
+
 /// Rules that differ in what they open.
 fn all_rules() -> Vec<Rules<'static>> {
     let added = |added| Rules { added, ..Rules::DEFAULT };
@@ -90,7 +98,7 @@ fn programs_answer_as_the_table_does() {
     for (machine, rules) in MACHINES.into_iter().flat_map(|machine| all_rules().into_iter().map(move |r| (machine, r)))
     {
         let program = compile(machine, &rules);
-        for entry in machine.entries() {
+        for entry in entries(machine) {
             let calls: BTreeMap<_, _> = entry.calls().into_iter().collect();
             let special = calls.keys().flat_map(|number| [*number, number | 0x4000_0000]);
             let numbers: BTreeSet<u32> = (0..1024).chain([u32::MAX, 1 << 31, 0x000f_0007]).chain(special).collect();
@@ -121,7 +129,7 @@ fn programs_are_short_and_shallow() {
     {
         let program = compile(machine, &rules);
         assert!(program.len() < 1024, "{machine:?} {rules:?}: {} instructions", program.len());
-        for entry in machine.entries() {
+        for entry in entries(machine) {
             for number in 0..1024 {
                 let (_, steps) = run(&program, entry.audit_arch(), number, [0; 6]);
                 assert!(steps <= 32, "{entry:?} {rules:?}: {steps} steps to call {number}");

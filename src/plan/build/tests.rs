@@ -1,7 +1,8 @@
-use super::super::{Exec, ExitStatuses, MountFlags, MountSource, Value};
+use super::super::{Exec, ExitStatuses, MountFlags, MountSource, Seccomp, Value};
 use super::*;
 use crate::image::store::{Declared, ImageInfo, Kind};
 use crate::layout::Layout;
+use crate::seccomp::{Machine, Rules, compile};
 
 fn facts() -> Facts {
     let image = ImageInfo {
@@ -267,4 +268,20 @@ fn a_run_that_goes_has_no_process_for_a_stop_that_its_reaper_hears() {
         // Whoever waits for it takes its traces away.
         assert_eq!(plan.unit.get("ExecStopPost").is_none(), ephemeral, "{text}");
     }
+}
+
+#[test]
+fn a_filter_is_compiled_only_for_what_no_profile_has() {
+    let filter = |text: &str| plan(text).sandbox.process.seccomp;
+    assert_eq!(filter(""), Seccomp::Default);
+    assert_eq!(filter("init = \"image\""), Seccomp::System);
+    assert_eq!(filter("init = \"image\"\n[security]\nseccomp = \"default\""), Seccomp::Default);
+    assert_eq!(filter("[security]\nseccomp = \"off\""), Seccomp::Off);
+    assert_eq!(filter("[security]\ncapabilities = { add = [\"NET_ADMIN\", \"CHOWN\"] }"), Seccomp::Default);
+    let Seccomp::Own(opened) = filter("[security]\nallow-syscalls = \"mbind\"") else { panic!("a profile") };
+    let Seccomp::Own(added) = filter("[security]\ncapabilities.add = \"SYS_NICE\"") else { panic!("a profile") };
+    assert!(opened.len() > 300 && opened != added);
+    let rules = Rules { allowed: &["mbind"], ..Rules::DEFAULT };
+    let expected = compile(Machine::HOST, &rules);
+    assert_eq!(opened, expected.iter().map(|step| (step.code, step.jt, step.jf, step.k)).collect::<Vec<_>>());
 }
