@@ -62,7 +62,12 @@ impl Host {
         };
         match settings.store {
             None => Ok(Self { layout, pool }),
-            Some(store) if !plain(&store) => Err(invalid("store: it has a control character in it")),
+            Some(store)
+                if !plain(&store) || store.as_os_str().as_encoded_bytes().iter().any(|b| b" \"'\\%".contains(b)) =>
+            {
+                // systemd writes the path into units without quotes, and limits of the disks would not outlast a reload.
+                Err(invalid("store: a blank, a quote, a backslash, a percent sign or a control character is in it"))
+            }
             Some(store) if store.is_absolute() => Ok(Self { layout: layout.with_store(store), pool }),
             Some(_) => Err(invalid("store: must be an absolute path")),
         }
