@@ -91,6 +91,7 @@ fn unit(raw: bool) -> Unit {
         memory: 8 << 30,
         tasks: 32768,
         timezone: None,
+        exposed: vec![],
         image_environment: vec![],
         file_environment: vec![],
     };

@@ -13,7 +13,7 @@ use crate::definition::types::{Capability, CountOrShare, DroppedCapability, Size
 /// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, SETFCAP.
 pub const CAPABILITIES: u64 = bits(&[0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31]);
 /// What a system that boots has besides, within its own user namespace.
-pub const BOOT_CAPABILITIES: u64 = bits(&[5, 9, 10, 11, 12, 15, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 31]);
+pub const BOOT_CAPABILITIES: u64 = bits(&[2, 9, 11, 12, 13, 15, 19, 21, 22, 23, 24, 26, 27, 28, 29]);
 /// CAP_SYS_ADMIN, with which one can mount.
 pub const SYS_ADMIN: u64 = bits(&[21]);
 
@@ -67,6 +67,10 @@ pub struct Expected {
     pub filtered: bool,
     /// The words that weaken or lift it.
     pub filter: Option<String>,
+    /// Paths of the kernel that are declared to be as it shows them.
+    pub unmasked: Vec<String>,
+    /// Declared devices: source, target and access.
+    pub devices: Vec<(String, String, String)>,
     /// The root is read-only.
     pub read_only: bool,
     /// Declared mounts.
@@ -120,6 +124,8 @@ impl Expected {
             new_privileges,
             filtered: definition.seccomp() != Seccomp::Off,
             filter: filter(definition, boots),
+            unmasked: definition.security.unmask.iter().map(ToString::to_string).collect(),
+            devices: definition.device.iter().map(device).collect(),
             read_only: definition.disk.mode == DiskMode::ReadOnly,
             mounts: scratch.into_iter().chain(declared).collect(),
             links: links(definition),
@@ -186,6 +192,10 @@ fn mount(mount: &model::Mount) -> Mount {
         (!missing.is_empty()).then(|| format!("mount.options of {} without {}", mount.target, missing.join(", ")));
     let recursive = mount.r#type == MountType::Bind && mount.recursive;
     Mount { target: mount.target.to_string(), recursive, options, weaker }
+}
+
+fn device(device: &model::Device) -> (String, String, String) {
+    (device.source.to_string(), device.target().to_owned(), device.access.to_string())
 }
 
 fn links(definition: &Definition) -> BTreeMap<String, (String, Vec<String>)> {

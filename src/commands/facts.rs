@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::definition::check::exposure::BindFacts;
 use crate::definition::load::Loaded;
 use crate::definition::types::Text;
 use crate::error::{Context, Error, Exit, Result};
@@ -31,6 +32,7 @@ pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -
         memory: memory()?,
         tasks: number(Path::new("/proc/sys/kernel/pid_max"))?,
         timezone: local_timezone(),
+        exposed: loaded.definition.exposed_binds(BindFacts::of),
         image_environment: loaded.image_environment.iter().map(pair).collect(),
         file_environment: environment_files(loaded)?,
     })

@@ -4,11 +4,10 @@ use super::fault::Fault;
 use super::tree::{Node, Table, Value};
 
 /// Keys, by their table; paths are without indexes.
-const KEYS: [(&str, &[&str]); 4] = [
-    ("", &["watchdog", "group", "replicas", "variables", "publish", "device", "credentials", "health"]),
+const KEYS: [(&str, &[&str]); 3] = [
+    ("", &["watchdog", "group", "replicas", "variables", "publish", "credentials", "health"]),
     ("disk", &["size"]),
     ("network", &["create", "parent", "rate", "vlan", "tagged", "isolated", "learning", "spoof-check"]),
-    ("security", &["mask", "unmask", "apparmor", "selinux"]),
 ];
 
 /// Values of keys that are here already.

@@ -22,6 +22,7 @@ pub mod source;
 mod suggest;
 pub mod tree;
 pub mod types;
+mod weakening;
 
 pub use declared::Declared;
 pub use fault::{Fault, Faults, Severity};
@@ -29,6 +30,7 @@ pub use load::{Failure, Host, Loaded, load, load_flags, load_found};
 pub use model::Definition;
 pub use outline::Outline;
 pub use site::Site;
+pub use weakening::Weakening;
 
 /// The version of the format that this soute writes, and the highest that it reads.
 pub const SCHEMA: u32 = 1;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::definition::Weakening;
 use crate::image::store::ImageInfo;
 use crate::layout::Layout;
 
@@ -28,6 +29,8 @@ pub struct Facts {
     pub tasks: u64,
     /// The host's zone, for `timezone = "local"`.
     pub timezone: Option<String>,
+    /// Binds that other users of the host can reach.
+    pub exposed: Vec<Weakening>,
     /// What the image declares that no layer of the definition sets or unsets.
     pub image_environment: Vec<(String, String)>,
     /// What the environment files say, in their order.

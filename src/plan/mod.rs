@@ -14,13 +14,14 @@ mod sandbox;
 mod snapshot;
 mod unit;
 
+pub use crate::definition::types::THERMAL_THROTTLE;
 pub use build::fingerprint;
 pub use disk::{Disk, DiskKind, DiskMode, IdRange};
 pub use facts::Facts;
 pub use link::{Link, Route};
 pub use sandbox::{
-    BindIds, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload, Sandbox,
-    Seccomp,
+    BindIds, Device, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload,
+    Sandbox, Seccomp, SecurityLabel,
 };
 pub use snapshot::{MAIN_PID, PLAN, STOPPING, declare, declared};
 pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
@@ -47,6 +48,8 @@ pub struct Plan {
     pub fingerprint: String,
     /// Words of the user's, never interpreted.
     pub labels: BTreeMap<String, String>,
+    /// What it gives up of the isolation that one has by default, in words.
+    pub weakened: Vec<String>,
     /// A one-off container: its disk goes with it.
     pub ephemeral: bool,
     /// What systemd is told.
@@ -68,47 +71,9 @@ pub struct ImageReference {
     pub digest: String,
 }
 
-/// The capabilities of root in a container that does not say: Docker's less MKNOD, NET_RAW and AUDIT_WRITE.
-const USUAL_CAPABILITIES: u64 = 0x8004_05fb;
-
 impl Plan {
     /// The addresses inside, without prefixes, in the order of the links.
     pub fn addresses(&self) -> Vec<String> {
         self.links.iter().flat_map(|link| &link.addresses).map(|cidr| cidr.address.to_string()).collect()
-    }
-
-    /// What the container lacks of the isolation that one has by default; a system that boots has defaults of its own.
-    pub fn weakened(&self) -> Vec<String> {
-        let (own, process) = (self.sandbox.namespaces, &self.sandbox.process);
-        let namespaces = [
-            (own.user, "user"),
-            (own.pid, "pid"),
-            (own.network, "network"),
-            (own.ipc, "ipc"),
-            (own.uts, "uts"),
-            (own.cgroup, "cgroup"),
-            (own.time, "time"),
-        ];
-        let mut list: Vec<_> = namespaces
-            .into_iter()
-            .filter(|(own, _)| !own)
-            .map(|(_, name)| format!("the host's {name} namespace"))
-            .collect();
-        let boots = self.sandbox.init == Init::Image;
-        match process.seccomp {
-            Seccomp::Off => list.push("no seccomp filter".to_owned()),
-            Seccomp::Own(_) => list.push("more system calls".to_owned()),
-            Seccomp::System if !boots => list.push("the system calls of a system".to_owned()),
-            Seccomp::System | Seccomp::Default => {}
-        }
-        if !boots {
-            if process.capabilities & !USUAL_CAPABILITIES != 0 {
-                list.push("added capabilities".to_owned());
-            }
-            if !process.no_new_privileges {
-                list.push("new privileges allowed".to_owned());
-            }
-        }
-        list
     }
 }

@@ -19,6 +19,12 @@ pub struct Sandbox {
     pub ready: Ready,
     /// Declared mounts, and tmpfs on /tmp and /run where the disk is read-only.
     pub mounts: Vec<Mount>,
+    /// Device nodes of the host.
+    pub devices: Vec<Device>,
+    /// Paths made empty.
+    pub masked: Vec<String>,
+    /// Paths of the kernel made read-only.
+    pub read_only: Vec<String>,
     /// Generated files, bound over those of the image.
     pub files: Vec<FileSource>,
     /// The zone that /etc/localtime becomes a link to.
@@ -68,12 +74,16 @@ pub struct Process {
     pub working_directory: String,
     /// The file mode creation mask.
     pub umask: u32,
-    /// The bounding set, one bit a capability.
+    /// What root inside has, one bit a capability.
     pub capabilities: u64,
+    /// Of these what the definition asks for by name: a user other than root has them, and no other.
+    pub added_capabilities: u64,
     /// PR_SET_NO_NEW_PRIVS.
     pub no_new_privileges: bool,
     /// Which system calls it may make.
     pub seccomp: Seccomp,
+    /// What security modules of the kernel confine it to.
+    pub labels: Vec<SecurityLabel>,
     /// A pty of the caller's on stdin, stdout and stderr: it becomes the controlling terminal.
     pub terminal: bool,
 }
@@ -90,6 +100,16 @@ pub enum Seccomp {
     System,
     /// Of this container's own, see [`crate::seccomp`]: code, jt, jf and k of each instruction.
     Own(Vec<(u16, u8, u8, u32)>),
+}
+
+/// A name that a security module knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecurityLabel {
+    /// A profile of AppArmor's.
+    AppArmor(String),
+    /// A context of SELinux's.
+    SELinux(String),
 }
 
 /// Who is PID 1 in the container.
@@ -122,6 +142,19 @@ pub enum Reload {
     Signal(i32),
     /// A command inside, as `exec` runs one.
     Command(Vec<String>),
+}
+
+/// A device node of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// The node on the host.
+    pub source: PathBuf,
+    /// Where, absolute and inside.
+    pub target: String,
+    /// The letters of DeviceAllow=.
+    pub access: String,
+    /// Its absence is no failure.
+    pub optional: bool,
 }
 
 /// One mount in the container.
@@ -223,8 +256,10 @@ impl Sandbox {
             working_directory: "/".into(),
             umask: 0o022,
             capabilities: 0,
+            added_capabilities: 0,
             no_new_privileges: true,
             seccomp: Seccomp::Default,
+            labels: Vec::new(),
             terminal: false,
         };
         Self {
@@ -234,6 +269,9 @@ impl Sandbox {
             init: Init::None,
             ready: Ready::Exec,
             mounts: Vec::new(),
+            devices: Vec::new(),
+            masked: Vec::new(),
+            read_only: Vec::new(),
             files: Vec::new(),
             timezone: None,
             log: None,

@@ -12,7 +12,7 @@ use super::operations::{covers, operations};
 use super::sources::Sources;
 use super::tree::Tree;
 use super::user::{self, Credentials};
-use super::{execute, raw, reaper, root};
+use super::{execute, label, raw, reaper, root};
 use crate::error::{Context, Result};
 use crate::network::Netlink;
 use crate::plan::{IdRange, Init, Plan, Process, Ready, Sandbox};
@@ -66,6 +66,9 @@ fn payload(sandbox: &Sandbox) -> Process {
 
 fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Credentials> {
     let sandbox = &plan.sandbox;
+    // While /proc is the host's.
+    let labels = &sandbox.process.labels;
+    label::apply(labels, label::open_proc(labels)?)?;
     if sandbox.init == Init::Reaper {
         reaper::hold_signals()?;
     }

@@ -11,26 +11,27 @@ use super::channel::{Channel, Message};
 use super::exec::{Streams, Target};
 use super::raw::{self, Cloned};
 use super::user::{self, Credentials};
-use super::{execute, root};
+use super::{execute, label, root};
 use crate::error::{Context, Result};
 use crate::plan::{IdRange, Namespaces, Plan, Process};
 use crate::terminal::{Stdio, null, pty};
 
 /// Enters the container and makes the command there, the caller's child; ends itself.
 pub fn join(target: &Target, plan: &Plan, process: &Process, streams: Streams, channel: &Channel) -> ! {
-    let message = match prepare(target, plan, &streams) {
+    let message = match prepare(target, plan, process, &streams) {
         Err(error) => Message::Failed(error.to_string()),
-        Ok(()) => match raw::clone3(libc::CLONE_PARENT as u64, None) {
+        Ok(proc) => match raw::clone3(libc::CLONE_PARENT as u64, None) {
             Err(errno) => Message::Failed(format!("cannot start the command: {errno}")),
             Ok(Cloned::Parent(pid)) => Message::Started(pid.as_raw_nonzero().get()),
-            Ok(Cloned::Child) => become_command(plan, process, &streams, channel),
+            Ok(Cloned::Child) => become_command(plan, process, proc, &streams, channel),
         },
     };
     let _ = channel.say(&message);
     std::process::exit(0)
 }
 
-fn prepare(target: &Target, plan: &Plan, streams: &Streams) -> Result<()> {
+/// What comes back is the host's proc, for who has to write to it.
+fn prepare(target: &Target, plan: &Plan, process: &Process, streams: &Streams) -> Result<Option<OwnedFd>> {
     // Before anything of the container can see this process, it has nothing of the caller's terminal left.
     match streams {
         Streams::Inherited => {}
@@ -38,7 +39,9 @@ fn prepare(target: &Target, plan: &Plan, streams: &Streams) -> Result<()> {
         Streams::Terminal(_) => put_in_place(&Stdio([null()?, null()?, null()?]))?,
     }
     take_limits(target)?;
-    enter(target, plan.sandbox.namespaces)
+    let proc = label::open_proc(&process.labels)?;
+    enter(target, plan.sandbox.namespaces)?;
+    Ok(proc)
 }
 
 fn put_in_place(Stdio([first, second, third]): &Stdio) -> Result<()> {
@@ -83,8 +86,9 @@ fn enter(target: &Target, own: Namespaces) -> Result<()> {
     setns(&target.pidfd, flags).context("cannot enter the container")
 }
 
-fn become_command(plan: &Plan, process: &Process, streams: &Streams, channel: &Channel) -> ! {
-    let error = match attempt(plan, process, streams, channel) {
+fn become_command(plan: &Plan, process: &Process, proc: Option<OwnedFd>, streams: &Streams, channel: &Channel) -> ! {
+    let labelled = label::apply(&process.labels, proc);
+    let error = match labelled.and_then(|()| attempt(plan, process, streams, channel)) {
         Err(error) => error,
         Ok(never) => match never {},
     };

@@ -1,6 +1,6 @@
 //! The mounts of a container as data: which, where, and in what order. Made by a pure function, done by `perform`.
 
-use crate::plan::{Init, Mount, MountFlags, MountSource, Ready, Sandbox};
+use crate::plan::{Init, Mount, MountFlags, MountSource, Ready, Sandbox, THERMAL_THROTTLE};
 
 /// One thing to do to the container's tree, in the order of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,40 +49,25 @@ pub enum Operation {
         /// Where.
         target: String,
     },
-    /// A file or directory of the kernel made empty.
-    Mask(&'static str),
+    /// A device node, by its place among the plan's devices.
+    Device {
+        /// Its place.
+        index: usize,
+        /// Where.
+        target: String,
+    },
+    /// A file or directory made empty.
+    Mask(String),
+    /// The same for a directory of each CPU.
+    MaskThermalThrottle,
     /// A part of the kernel's file systems made read-only.
     ReadOnly {
         /// Which.
-        path: &'static str,
+        path: String,
         /// What below it stays writable.
         except: Option<&'static str>,
     },
 }
-
-/// Everything that any of Docker, Podman, nspawn and LXC masks.
-const MASKED: [&str; 17] = [
-    "/proc/acpi",
-    "/proc/apm",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kallsyms",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/sysrq-trigger",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/dev/block",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-    "/sys/fs/selinux",
-];
-
-/// What all of them make read-only; /proc/sys/net belongs to the container's own network namespace and stays writable.
-const READ_ONLY: [&str; 4] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"];
 
 /// The operations of a sandbox, ready to be done in this order.
 pub fn operations(sandbox: &Sandbox) -> Vec<Operation> {
@@ -98,6 +83,8 @@ pub fn operations(sandbox: &Sandbox) -> Vec<Operation> {
         placed.push(Operation::Host { notify: sandbox.ready == Ready::Notify });
     }
     placed.extend(sandbox.mounts.iter().enumerate().map(|(index, mount)| declared(index, mount)));
+    let devices = sandbox.devices.iter().enumerate();
+    placed.extend(devices.map(|(index, device)| Operation::Device { index, target: device.target.clone() }));
     // By depth, so that none covers another; the sort is stable: of two at one depth, the definition's order decides.
     placed.sort_by_key(|operation| depth(operation.target()));
     list.extend(placed);
@@ -106,11 +93,20 @@ pub fn operations(sandbox: &Sandbox) -> Vec<Operation> {
     list
 }
 
-/// What covers parts of the kernel's file systems, once everything that must be written through them has been.
+/// What covers parts of the kernel's file systems, once everything that must be written through them has been; and of the
+/// image, once everything is mounted.
 pub fn covers(sandbox: &Sandbox) -> Vec<Operation> {
     let net = Some("/proc/sys/net").filter(|_| sandbox.namespaces.network);
-    let read_only = READ_ONLY.map(|path| Operation::ReadOnly { path, except: net.filter(|net| net.starts_with(path)) });
-    read_only.into_iter().chain(MASKED.map(Operation::Mask)).collect()
+    let read_only = sandbox.read_only.iter().map(|path| Operation::ReadOnly {
+        path: path.clone(),
+        // Of the container's own network, as its links are.
+        except: net.filter(|net| net.starts_with(path)),
+    });
+    let masked = sandbox.masked.iter().map(|path| match path.as_str() {
+        THERMAL_THROTTLE => Operation::MaskThermalThrottle,
+        path => Operation::Mask(path.to_owned()),
+    });
+    read_only.chain(masked).collect()
 }
 
 fn declared(index: usize, mount: &Mount) -> Operation {
@@ -130,8 +126,13 @@ impl Operation {
     /// Where it takes place.
     pub fn target(&self) -> &str {
         match self {
-            Self::Tmpfs { target, .. } | Self::Prepared { target, .. } | Self::File { target, .. } => target,
-            Self::Mask(path) | Self::ReadOnly { path, .. } => path,
+            Self::Tmpfs { target, .. }
+            | Self::Prepared { target, .. }
+            | Self::Device { target, .. }
+            | Self::File { target, .. }
+            | Self::Mask(target) => target,
+            Self::MaskThermalThrottle => "/sys/devices/system/cpu",
+            Self::ReadOnly { path, .. } => path,
             Self::Proc => "/proc",
             Self::Sys => "/sys",
             Self::Cgroup { .. } => "/sys/fs/cgroup",
@@ -188,10 +189,14 @@ mod tests {
 
     #[test]
     fn sysctls_of_the_own_network_stay_writable() {
-        let sys = |sandbox: &Sandbox| covers(sandbox).into_iter().find(|cover| cover.target() == "/proc/sys").unwrap();
-        let mut sandbox = Sandbox::example();
-        assert_eq!(sys(&sandbox), Operation::ReadOnly { path: "/proc/sys", except: Some("/proc/sys/net") });
+        let masked = vec!["/proc/kcore".to_owned(), THERMAL_THROTTLE.to_owned()];
+        let mut sandbox = Sandbox { masked, read_only: vec!["/proc/sys".into()], ..Sandbox::example() };
+        let all = |except| {
+            let sys = Operation::ReadOnly { path: "/proc/sys".into(), except };
+            vec![sys, Operation::Mask("/proc/kcore".into()), Operation::MaskThermalThrottle]
+        };
+        assert_eq!(covers(&sandbox), all(Some("/proc/sys/net")));
         sandbox.namespaces.network = false;
-        assert_eq!(sys(&sandbox), Operation::ReadOnly { path: "/proc/sys", except: None });
+        assert_eq!(covers(&sandbox), all(None));
     }
 }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
 use super::notify::PayloadSocket;
-use super::{mounts, reaper, userns};
+use super::{devices, mounts, reaper, userns};
 use crate::error::{Context, Error, Result};
 use crate::image::superblock::FsType;
 use crate::image::{disk, loopdev, store::Store};
@@ -37,7 +37,9 @@ pub struct Sources {
     pub reaper: Option<OwnedFd>,
     /// One for each of the plan's mounts; none for a tmpfs, and where a source is absent and may be.
     pub binds: Vec<Option<OwnedFd>>,
-    /// How the owners of each appear.
+    /// One for each of the plan's devices; none where it is absent and may be.
+    pub devices: Vec<Option<OwnedFd>>,
+    /// How the owners of each bind appear.
     ids: Vec<BindIds>,
 }
 
@@ -64,7 +66,8 @@ impl Sources {
         let log = log.collect::<Result<_>>()?;
         let terminal = sandbox.process.terminal.then(|| file(&PathBuf::from("/proc/self/fd/0"))).transpose()?;
         let reaper = (sandbox.init == Init::Reaper).then(|| reaper::open(sandbox.namespaces.user)).transpose()?;
-        Ok((Self { reaper, root, root_is_mapped, log, notify, terminal, binds, ids: ids.collect() }, socket))
+        let devices = devices::nodes(&sandbox.devices, plan.disk.ids)?;
+        Ok((Self { reaper, root, root_is_mapped, log, notify, terminal, binds, devices, ids: ids.collect() }, socket))
     }
 
     /// Shows the files under the container's ids: `userns` is its user namespace, the map written.
@@ -109,6 +112,9 @@ fn root(layout: &Layout, plan: &Plan) -> Result<(OwnedFd, bool)> {
     let read_only = plan.disk.mode == DiskMode::ReadOnly;
     let mut attributes = MountAttrFlags::MOUNT_ATTR_NODEV;
     attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, read_only);
+    // Set-user-ID bits would do nothing anyway. SELinux looks at the flag before it lets a payload into its context.
+    let process = &plan.sandbox.process;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOSUID, process.no_new_privileges && process.labels.is_empty());
     let own = || -> Result<disk::Disk> {
         disk::open(layout, &plan.name)?.ok_or_else(|| Error::failed(format!("{} has no disk", plan.name)))
     };

@@ -3,17 +3,19 @@
 //! The kernel lets a user namespace mount a fresh proc or sysfs only while one that is fully visible is mounted
 //! (mount_too_revealing), so the host's tree goes last, by pivot_root(2).
 
+use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
+use super::covers::{self, Empty};
 use super::mounts::{self, NOSUID_NODEV, NOSUID_NODEV_NOEXEC};
 use super::operations::Operation;
 use super::root::{self, Kind};
 use super::sources::Sources;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::plan::Sandbox;
 
 /// The device nodes that every program may count on; ptmx is a link into the container's own devpts.
@@ -32,6 +34,7 @@ pub struct Tree<'a> {
     root: OwnedFd,
     sandbox: &'a Sandbox,
     sources: &'a Sources,
+    empty: OnceCell<Empty>,
 }
 
 impl<'a> Tree<'a> {
@@ -45,7 +48,7 @@ impl<'a> Tree<'a> {
         mounts::attach(sources.root.as_fd(), place.as_fd()).context("cannot attach the root")?;
         let root = openat(&sources.root, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .context("cannot open the root")?;
-        Ok(Self { root, sandbox, sources })
+        Ok(Self { root, sandbox, sources, empty: OnceCell::new() })
     }
 
     /// Does one operation.
@@ -66,8 +69,10 @@ impl<'a> Tree<'a> {
             Operation::Unattended => self.unattended(operation.target()),
             Operation::Host { notify } => self.host(*notify),
             Operation::File { index, target } => self.file(*index, target),
-            Operation::Mask(path) => self.mask(path),
-            Operation::ReadOnly { path, except } => self.read_only(path, *except),
+            Operation::Device { index, target } => self.device(*index, target),
+            Operation::Mask(path) => self.empty()?.mask(self.root.as_fd(), path),
+            Operation::MaskThermalThrottle => self.empty()?.mask_thermal_throttle(self.root.as_fd()),
+            Operation::ReadOnly { path, except } => covers::read_only(self.root.as_fd(), path, *except),
         }
         .with_context(|| format!("cannot mount {}", operation.target()))
     }
@@ -127,9 +132,7 @@ impl<'a> Tree<'a> {
         let dev = mounts::filesystem("tmpfs", &[("mode", "0755"), ("size", "4m")], MountAttrFlags::MOUNT_ATTR_NOSUID)?;
         self.api_ref("/dev", dev.as_fd())?;
         for name in NODES {
-            let node = mounts::copy_host_tree(&format!("/dev/{name}"), false)
-                .with_context(|| format!("cannot open /dev/{name} of the host"))?;
-            bind_file(dev.as_fd(), name, node.as_fd())?;
+            bind_file(dev.as_fd(), name, covers::standard_node(name)?.as_fd())?;
         }
         for (target, name) in LINKS {
             if !self.sources.log.iter().any(|(logged, _)| *logged == name) {
@@ -161,6 +164,19 @@ impl<'a> Tree<'a> {
     fn prepared(&self, index: usize, target: &str) -> Result<()> {
         let Some(mount) = self.sources.binds.get(index).and_then(Option::as_ref) else { return Ok(()) };
         self.attach(mount.as_fd(), target, kind_of(mount.as_fd())?)
+    }
+
+    fn device(&self, index: usize, target: &str) -> Result<()> {
+        let Some(node) = self.sources.devices.get(index).and_then(Option::as_ref) else { return Ok(()) };
+        self.attach(node.as_fd(), target, Kind::File)
+    }
+
+    /// What masks; made when the first is.
+    fn empty(&self) -> Result<&Empty> {
+        match self.empty.get() {
+            Some(empty) => Ok(empty),
+            None => Empty::new().map(|empty| self.empty.get_or_init(|| empty)),
+        }
     }
 
     fn host(&self, notify: bool) -> Result<()> {
@@ -218,47 +234,6 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn mask(&self, path: &str) -> Result<()> {
-        let place = match root::open(self.root.as_fd(), path, OFlags::PATH) {
-            Ok(place) => place,
-            // Not every kernel has every file.
-            Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(errno.into()),
-        };
-        let cover = match kind_of(place.as_fd())? {
-            Kind::File => mounts::copy_host_tree("/dev/null", false)?,
-            Kind::Directory => {
-                mounts::filesystem("tmpfs", &[("size", "0")], NOSUID_NODEV_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY)?
-            }
-        };
-        Ok(mounts::attach(cover.as_fd(), place.as_fd())?)
-    }
-
-    fn read_only(&self, path: &str, except: Option<&str>) -> Result<()> {
-        let Some(again) = self.copy(path)? else { return Ok(()) };
-        let kept = except.map(|path| Ok::<_, Error>((path, self.copy(path)?))).transpose()?;
-        mounts::restrict(again.as_fd(), NOSUID_NODEV_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY, true)?;
-        self.cover(again.as_fd(), path)?;
-        if let Some((path, Some(mount))) = kept {
-            self.cover(mount.as_fd(), path)?;
-        }
-        Ok(())
-    }
-
-    /// A detached copy of a place inside, with what the host has mounted below it; none where this kernel has no such file.
-    fn copy(&self, path: &str) -> Result<Option<OwnedFd>> {
-        match root::open(self.root.as_fd(), path, OFlags::PATH) {
-            Ok(place) => Ok(Some(mounts::copy_tree(place.as_fd(), "", true)?)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    fn cover(&self, mount: BorrowedFd<'_>, path: &str) -> Result<()> {
-        let place = root::open(self.root.as_fd(), path, OFlags::PATH)?;
-        Ok(mounts::attach(mount, place.as_fd())?)
-    }
-
     fn api(&self, name: &str, mount: OwnedFd) -> Result<()> {
         self.api_ref(name, mount.as_fd())
     }
@@ -277,7 +252,8 @@ impl<'a> Tree<'a> {
 /// /dev and what is like it: nothing set-user-id runs from there, but its nodes work.
 const NOSUID_NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
-fn kind_of(mount: BorrowedFd<'_>) -> Result<Kind> {
+/// Of what a mount shows.
+pub(super) fn kind_of(mount: BorrowedFd<'_>) -> Result<Kind> {
     let stat = rustix::fs::fstat(mount)?;
     let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     Ok(if directory { Kind::Directory } else { Kind::File })

@@ -5,9 +5,9 @@
 mod lab;
 
 mod comparison;
-mod definitions;
 mod images;
 mod inside;
+mod privileges;
 mod profile;
 mod terminal;
 mod trees;

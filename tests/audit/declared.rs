@@ -91,7 +91,7 @@ fn booting_container_is_ok(lab: &Lab) {
         table=$(soute audit booted) || die "$? $table"
         is "" "$(grep -E '^(WRONG|weaker) ' <<<"$table" || true)"
         grep -E "^ok +control group +its own to divide" <<<"$table" >/dev/null || die "$table"
-        grep -E "^ok +capabilities, bounding +25: " <<<"$table" >/dev/null || die "$table"
+        grep -E "^ok +capabilities, bounding +26: " <<<"$table" >/dev/null || die "$table"
         soute stop booted"#,
     );
 }

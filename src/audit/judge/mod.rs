@@ -25,7 +25,7 @@ pub fn judge(facts: &Facts, expected: &Expected) -> Vec<Finding> {
     list.extend(processes::judge(facts, expected));
     list.extend(kernel::judge(facts, expected));
     list.extend(mounts::judge(facts, expected));
-    list.extend(open::devices(facts));
+    list.extend(open::devices(facts, expected));
     list.extend(cgroup::judge(facts, expected));
     list.extend(network::judge(facts, expected));
     list.extend(open::files(facts));

@@ -1,5 +1,6 @@
 //! Devices, and what the main process holds that is none of the container's.
 
+use crate::audit::expect::Expected;
 use crate::audit::facts::{Facts, Node, NodeKind, is_below};
 use crate::audit::finding::Finding;
 
@@ -9,7 +10,7 @@ const NODES: [(u32, u32); 7] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), 
 const LOG: [&str; 2] = ["/dev/stdout", "/dev/stderr"];
 
 /// The nodes that there are, and those that systemd lets it open.
-pub fn devices(facts: &Facts) -> Vec<Finding> {
+pub fn devices(facts: &Facts, expected: &Expected) -> Vec<Finding> {
     let nodes = facts.nodes.iter().filter(|node| !is_below(&node.path, "/proc") && !is_below(&node.path, "/sys"));
     let devices = nodes.filter(|node| matches!(node.kind, NodeKind::Char(..) | NodeKind::Block(..)));
     let (usual, more): (Vec<_>, Vec<_>) = devices.partition(|node| is_usual(node));
@@ -17,13 +18,16 @@ pub fn devices(facts: &Facts) -> Vec<Finding> {
     let mut list = vec![Finding::ok("devices", names.join(" "))];
     list.extend(more.into_iter().map(|node| {
         let what = format!("device {}", node.path);
-        Finding::wrong(what, describe(node.kind), "nothing: the definition does not name it")
+        match expected.devices.iter().find(|(_, target, _)| *target == node.path) {
+            Some((source, ..)) => Finding::weaker(what, describe(node.kind), format!("device.source = \"{source}\"")),
+            None => Finding::wrong(what, describe(node.kind), "nothing: the definition does not name it"),
+        }
     }));
     let stray = facts.nodes.iter().filter(|node| node.kind == NodeKind::Fifo && is_below(&node.path, "/dev"));
     let stray =
         stray.filter(|node| !LOG.contains(&&*node.path) && facts.mounts.iter().any(|mount| mount.target == node.path));
     list.extend(stray.map(|node| Finding::wrong(format!("device {}", node.path), "a FIFO of the host", "nothing")));
-    list.extend(policy(facts));
+    list.extend(policy(facts, expected));
     list
 }
 
@@ -36,7 +40,7 @@ fn is_usual(node: &Node) -> bool {
     }
 }
 
-fn policy(facts: &Facts) -> Vec<Finding> {
+fn policy(facts: &Facts, expected: &Expected) -> Vec<Finding> {
     let unit = &facts.unit;
     let mut list = vec![match unit.device_policy.as_str() {
         "closed" | "strict" => Finding::ok("device policy", format!("{}, by systemd", unit.device_policy)),
@@ -46,7 +50,12 @@ fn policy(facts: &Facts) -> Vec<Finding> {
     let loops = |device: &str| matches!(device, "/dev/loop-control" | "block-loop");
     let more = unit.device_allow.iter().filter(|(device, access)| access.contains(['r', 'w']) && !loops(device));
     list.extend(more.map(|(device, access)| {
-        Finding::wrong("device policy", format!("{device} may be opened ({access})"), "no more than the usual ones")
+        let found = format!("{device} may be opened ({access})");
+        let letters = |declared: &str| access.chars().all(|letter| declared.contains(letter));
+        match expected.devices.iter().any(|(source, _, declared)| source == device && letters(declared)) {
+            true => Finding::weaker("device policy", found, format!("device.source = \"{device}\"")),
+            false => Finding::wrong("device policy", found, "no more than the usual ones"),
+        }
     }));
     list
 }

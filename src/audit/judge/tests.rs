@@ -55,13 +55,13 @@ fn clean() -> Facts {
             mount(1, 0, "/", "ext4", "rw,nodev"),
             mount(2, 1, "/proc", "proc", "rw,nosuid,nodev,noexec"),
             mount(3, 2, "/proc/sys", "proc", quiet),
-            mount(4, 2, "/proc/kcore", "devtmpfs", "rw,nosuid"),
+            mount(4, 2, "/proc/kcore", "tmpfs", quiet),
             mount(5, 2, "/proc/acpi", "tmpfs", quiet),
             mount(6, 1, "/sys", "sysfs", quiet),
             mount(7, 1, "/dev", "tmpfs", "rw,nosuid"),
         ],
         nodes: vec![
-            Node { path: "/proc/kcore".into(), kind: NodeKind::Char(1, 3) },
+            Node { path: "/proc/kcore".into(), kind: NodeKind::Other },
             Node { path: "/proc/acpi".into(), kind: NodeKind::Directory },
             Node { path: "/dev/null".into(), kind: NodeKind::Char(1, 3) },
         ],
@@ -194,10 +194,12 @@ fn what_is_seen_is_what_is_on_top() {
 #[test]
 fn a_mask_is_nothing_of_the_kernels() {
     let mut facts = clean();
-    facts.nodes[0].kind = NodeKind::Other;
+    facts.mounts[3].options.retain(|option| option != "ro");
     facts.mounts.retain(|mount| mount.target != "/proc/acpi");
     let shown = |path| Finding::wrong(path, "the kernel's own can be read", "made empty");
     assert_eq!(weak(&facts, ""), [shown("/proc/acpi"), shown("/proc/kcore")]);
+    let declared = "[security]\nunmask = [\"/proc/acpi\", \"/proc/kcore\"]";
+    assert!(weak(&facts, declared).iter().all(|finding| finding.key.is_some()));
 }
 
 #[test]
@@ -267,6 +269,9 @@ fn a_device_that_nobody_named_is_wrong() {
         Finding::wrong("device policy", "/dev/sda may be opened (rw)", "no more than the usual ones"),
     ];
     assert_eq!(weak(&facts, ""), wanted);
+    let declared = weak(&facts, "[[device]]\nsource = \"/dev/sda\"");
+    assert!(declared.len() == 2 && declared.iter().all(|finding| finding.key.is_some()), "{declared:?}");
+    assert_eq!(weak(&facts, "[[device]]\nsource = \"/dev/sda\"\naccess = \"r\"").last(), wanted.last());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::definition::fault::Fault;
 use crate::definition::load::Loaded;
 use crate::definition::model::{MountIds, MountType};
 use crate::definition::types::MountSource;
+use crate::definition::{Definition, Weakening};
 
 /// What the host says about the source of a bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,26 +28,24 @@ impl BindFacts {
     }
 }
 
-/// Warnings for writable binds.
+impl Definition {
+    /// Of the writable binds those that others can reach.
+    pub fn exposed_binds(&self, facts: impl Fn(&Path) -> Option<BindFacts>) -> Vec<Weakening> {
+        let mounts = self.mount.iter().enumerate();
+        let writable = mounts
+            .filter(|(_, mount)| mount.r#type == MountType::Bind && !mount.read_only && mount.ids != MountIds::None);
+        let exposed = writable.filter_map(|(index, mount)| {
+            let Some(MountSource::Path(source)) = &mount.source else { return None };
+            let source = PathBuf::from(source.as_str());
+            let facts = facts(&source)?;
+            (facts.reachable && !facts.nosuid).then_some(Weakening::ExposedBind(index, source))
+        });
+        exposed.collect()
+    }
+}
+
+/// Warnings for them.
 pub fn exposed(loaded: &Loaded, facts: impl Fn(&Path) -> Option<BindFacts>) -> Vec<Fault> {
-    let mounts = loaded.definition.mount.iter().enumerate();
-    let writable =
-        mounts.filter(|(_, mount)| mount.r#type == MountType::Bind && !mount.read_only && mount.ids != MountIds::None);
-    let exposed = writable.filter_map(|(index, mount)| {
-        let Some(MountSource::Path(source)) = &mount.source else { return None };
-        let source = PathBuf::from(source.as_str());
-        let facts = facts(&source)?;
-        (facts.reachable && !facts.nosuid).then(|| {
-            let index = index.to_string();
-            let node = super::find(&loaded.tree, &["mount", &index, "source"]);
-            Fault::new(
-                format!("other users of the host can run what the container writes to {}", source.display()),
-                node.map(|node| node.origin.clone()),
-            )
-            .help("chmod o-x a directory above it, mount its file system with nosuid, or add read-only = true")
-            .at(super::shown(&["mount", &index, "source"]))
-            .warning()
-        })
-    });
-    exposed.collect()
+    let exposed = loaded.definition.exposed_binds(facts).into_iter();
+    exposed.map(|weakening| super::weakened::warning(&weakening, &loaded.tree)).collect()
 }

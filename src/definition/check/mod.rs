@@ -1,6 +1,7 @@
 //! Rules between keys, and between containers. What one value alone can break, its type has refused already.
 
 pub mod across;
+mod devices;
 pub mod exposure;
 mod mounts;
 mod network;
@@ -39,6 +40,7 @@ pub(super) fn one(
     resources::check(&mut subject);
     network::check(&mut subject);
     mounts::check(&mut subject);
+    devices::check(&mut subject);
     systemd::check(&mut subject, host);
     weakened::check(&mut subject);
     subject.faults

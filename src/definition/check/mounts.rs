@@ -30,16 +30,23 @@ pub(super) fn check(s: &mut Subject<'_>) {
 
 fn not_a_target(path: &str) -> Option<super::Fault> {
     let below = |top: &str| path == top || path.starts_with(&format!("{top}/"));
-    if path == "/" {
-        return Some(wrong("the root of the container is its disk").help("use image and [disk]"));
-    }
-    if below("/proc") || below("/sys") {
-        return Some(wrong("nothing can be mounted over the kernel's own files, /proc and /sys"));
+    if let Some(fault) = not_a_place(path) {
+        return Some(fault);
     }
     if below("/dev") && !below("/dev/shm") {
         return Some(wrong("every container has a /dev of its own; only /dev/shm can be mounted"));
     }
     None
+}
+
+/// Where nothing can be put at all.
+pub(super) fn not_a_place(path: &str) -> Option<super::Fault> {
+    let below = |top: &str| path == top || path.starts_with(&format!("{top}/"));
+    if path == "/" {
+        return Some(wrong("the root of the container is its disk").help("use image and [disk]"));
+    }
+    (below("/proc") || below("/sys"))
+        .then(|| wrong("nothing can be mounted over the kernel's own files, /proc and /sys"))
 }
 
 fn source(s: &mut Subject<'_>, mount: &Mount, at: &str) {

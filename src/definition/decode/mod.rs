@@ -101,6 +101,7 @@ fn placeholder(key: &str, number: usize) -> Option<Value> {
     match key {
         "image" => Some(Value::Text("refused".to_owned())),
         "target" | "path" => Some(Value::Text(format!("/refused/{number}"))),
+        "source" => Some(Value::Text(format!("/dev/refused/{number}"))),
         "to" => Some(Value::Text("0.0.0.0/0".to_owned())),
         _ => None,
     }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::types::{Capability, CapabilitySet, DroppedCapability, List, Syscall};
+use crate::definition::types::{Capability, DroppedCapability, GuestPath, List, LsmLabel, MaskedPath, Syscall};
 
 /// What the container has of its own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -72,6 +72,16 @@ pub struct Security {
     pub seccomp: Option<Seccomp>,
     /// Calls that are open beside those, with any arguments.
     pub allow_syscalls: List<Syscall>,
+    /// Files and directories made empty, besides those of the kernel that always are.
+    pub mask: List<GuestPath>,
+    /// Paths of the kernel that are left as they are, of those that are made empty or read-only.
+    pub unmask: List<MaskedPath>,
+    /// An AppArmor profile of the host that the payload runs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apparmor: Option<LsmLabel>,
+    /// A SELinux context that the payload runs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selinux: Option<LsmLabel>,
 }
 
 /// A profile: which system calls a payload may make.
@@ -94,11 +104,4 @@ pub struct CapabilityChange {
     pub add: List<Capability>,
     /// Taken; "ALL" takes every one.
     pub drop: List<DroppedCapability>,
-}
-
-impl Security {
-    /// What root in the container has.
-    pub fn capabilities(&self) -> CapabilitySet {
-        CapabilitySet::changed(&self.capabilities.add, &self.capabilities.drop)
-    }
 }

@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{
-    Account, Address, Dependency, EnvironmentFile, EnvironmentName, GuestPath, Hostname, Limit, List, Mode, Name,
-    Signal, SizeOrShare, Span, StringList, SysctlName, Text, Timezone, UnitText, UserSpec,
+    Account, Address, CapabilitySet, Dependency, EnvironmentFile, EnvironmentName, GuestPath, Hostname, Limit, List,
+    Mode, Name, Signal, SizeOrShare, Span, StringList, SysctlName, Text, Timezone, UserSpec,
 };
 
+mod device;
 mod isolation;
 mod lifecycle;
 mod limits;
@@ -18,6 +19,7 @@ mod mount;
 mod network;
 mod systemd;
 
+pub use device::{Device, MissingDevice};
 pub use isolation::{CapabilityChange, Namespace, Namespaces, NetworkNamespace, Seccomp, Security, UserNamespace};
 pub use lifecycle::{Init, Log, LogOutput, Ready, Reload, Restart, RestartPolicy, Stop};
 pub use limits::{DeviceLimit, Limits};
@@ -36,7 +38,7 @@ pub struct Definition {
     pub schema: u32,
     /// A line about the container; its name if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<UnitText>,
+    pub description: Option<Text>,
     /// Words of your own, shown in --json and by list --label, never interpreted.
     #[serde(default)]
     pub labels: BTreeMap<Text, Text>,
@@ -122,6 +124,9 @@ pub struct Definition {
     /// What else is mounted, by depth of the path.
     #[serde(default)]
     pub mount: Vec<Mount>,
+    /// Device nodes of the host that the payload may use.
+    #[serde(default)]
+    pub device: Vec<Device>,
     /// What happens when the payload ends.
     #[serde(default)]
     pub restart: Restart,
@@ -187,6 +192,7 @@ impl Definition {
             hosts: BTreeMap::new(),
             sysctl: BTreeMap::new(),
             mount: Vec::new(),
+            device: Vec::new(),
             restart: Restart::default(),
             stop: Stop::default(),
             reload: None,
@@ -221,6 +227,21 @@ impl Definition {
     pub fn seccomp(&self) -> Seccomp {
         let usual = if self.init == Init::Image { Seccomp::System } else { Seccomp::Default };
         self.security.seccomp.unwrap_or(usual)
+    }
+
+    /// What root in the container has if `security.capabilities` says nothing.
+    pub fn usual_capabilities(&self) -> CapabilitySet {
+        // Beyond the eleven they mean something only within ids of its own.
+        match self.init == Init::Image && self.namespaces.user == UserNamespace::Auto {
+            true => CapabilitySet::of_a_system(),
+            false => CapabilitySet::base(),
+        }
+    }
+
+    /// What root in the container has.
+    pub fn capabilities(&self) -> CapabilitySet {
+        let change = &self.security.capabilities;
+        self.usual_capabilities().changed(&change.add, &change.drop)
     }
 
     /// `limits.swap`; as much as memory, so that "256M" is not a hog with gigabytes of swap.

@@ -68,6 +68,25 @@ const BASE: [&str; 11] = [
     "SYS_CHROOT",
 ];
 
+/// What a system that boots needs besides: what systemd-nspawn grants, less what concerns the audit of the host.
+const BOOT: [&str; 15] = [
+    "AUDIT_WRITE",
+    "DAC_READ_SEARCH",
+    "IPC_OWNER",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_PTRACE",
+    "SYS_RESOURCE",
+    "SYS_TTY_CONFIG",
+];
+
 /// One capability: `"NET_ADMIN"` or `"CAP_NET_ADMIN"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Capability(u8);
@@ -156,16 +175,22 @@ impl CapabilitySet {
         Self(BASE.iter().filter_map(|name| Capability::find(name)).collect())
     }
 
-    /// The base less `drop`, and then `add`, so that `drop = ["ALL"]` leaves exactly `add`.
-    pub fn changed(add: &[Capability], drop: &[DroppedCapability]) -> Self {
+    /// What a system that boots in ids of its own has if it does not say otherwise.
+    pub fn of_a_system() -> Self {
+        let mut set = Self::base();
+        set.0.extend(BOOT.iter().filter_map(|name| Capability::find(name)));
+        set
+    }
+
+    /// This set less `drop`, and then `add`, so that `drop = ["ALL"]` leaves exactly `add`.
+    pub fn changed(mut self, add: &[Capability], drop: &[DroppedCapability]) -> Self {
         let dropped = |capability: &Capability| {
             drop.iter()
                 .any(|drop| matches!(drop, DroppedCapability::All) || *drop == DroppedCapability::One(*capability))
         };
-        let mut set = Self::base();
-        set.0.retain(|capability| !dropped(capability));
-        set.0.extend(add);
-        set
+        self.0.retain(|capability| !dropped(capability));
+        self.0.extend(add);
+        self
     }
 
     /// Whether it is among them.
@@ -208,7 +233,9 @@ mod tests {
     #[test]
     fn drop_comes_before_add() {
         let chown: Capability = "CHOWN".parse().unwrap();
-        assert_eq!(CapabilitySet::changed(&[chown], &[DroppedCapability::All]).mask(), 1);
-        assert_eq!(CapabilitySet::changed(&[], &[DroppedCapability::One(chown)]).mask(), 0x8004_05fa);
+        let changed = |add: &[Capability], drop: &[DroppedCapability]| CapabilitySet::base().changed(add, drop).mask();
+        assert_eq!(changed(&[chown], &[DroppedCapability::All]), 1);
+        assert_eq!(changed(&[], &[DroppedCapability::One(chown)]), 0x8004_05fa);
+        assert_eq!(CapabilitySet::of_a_system().mask().count_ones(), 26);
     }
 }

@@ -9,9 +9,10 @@ mod service;
 
 use super::{
     Disk, DiskKind, DiskMode, Facts, IdRange, ImageReference, Init, Namespaces, Plan, Process, Ready, Reload, Sandbox,
+    SecurityLabel,
 };
-use crate::definition::Definition;
 use crate::definition::model::{self, LogOutput, Namespace, NetworkNamespace, UserNamespace};
+use crate::definition::{Definition, Weakening};
 use crate::error::{Error, Exit, Result};
 
 use sha2::{Digest, Sha256};
@@ -27,6 +28,7 @@ impl Plan {
             definition: facts.definition.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             fingerprint: fingerprint(definition, &facts.image_environment),
             labels: definition.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+            weakened: weakened(definition, facts),
             ephemeral: false,
             unit: service::unit(definition, facts, &sandbox)?,
             disk: disk(definition, facts),
@@ -75,6 +77,9 @@ fn sandbox(definition: &Definition, facts: &Facts) -> Result<Sandbox> {
         init,
         ready,
         mounts: mounts::mounts(definition, facts),
+        devices: mounts::devices(definition),
+        masked: mounts::masked(definition),
+        read_only: mounts::read_only(definition),
         files: mounts::files(definition, facts),
         timezone: environment::timezone(definition, facts),
         log: log.then(|| facts.layout.logs().join(&facts.name)),
@@ -113,11 +118,18 @@ fn process(definition: &Definition, facts: &Facts) -> Result<Process> {
         groups: definition.groups.iter().map(ToString::to_string).collect(),
         working_directory: text(definition.working_directory.as_ref().map(ToString::to_string), "/"),
         umask: definition.umask.0,
-        capabilities: capabilities(definition),
+        capabilities: definition.capabilities().mask(),
+        added_capabilities: definition.security.capabilities.add.iter().fold(0, |mask, one| mask | 1 << one.number()),
         no_new_privileges: definition.no_new_privileges(),
         seccomp: seccomp::seccomp(definition),
+        labels: labels(&definition.security),
         terminal: false,
     })
+}
+
+fn labels(security: &model::Security) -> Vec<SecurityLabel> {
+    let apparmor = security.apparmor.iter().map(|profile| SecurityLabel::AppArmor(profile.to_string()));
+    apparmor.chain(security.selinux.iter().map(|context| SecurityLabel::SELinux(context.to_string()))).collect()
 }
 
 /// argv = entrypoint + command; those of the image are the definition's lowest layer.
@@ -135,18 +147,8 @@ fn argv(definition: &Definition, facts: &Facts) -> Result<Vec<String>> {
     }
 }
 
-/// A system that boots needs more than a program: what systemd-nspawn grants, all of it within its own user namespace.
-fn capabilities(definition: &Definition) -> u64 {
-    /// SETPCAP…SYS_CHROOT of nspawn's table (nspawn.c, arg_caps_retain), and NET_ADMIN for its own network.
-    const BOOT: [u32; 18] = [5, 9, 10, 11, 12, 15, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 31];
-    let granted = definition.security.capabilities().mask();
-    let boots = definition.init == model::Init::Image && definition.namespaces.user == UserNamespace::Auto;
-    let dropped_all = definition.security.capabilities.drop.iter().any(|dropped| dropped.to_string() == "ALL");
-    if !boots || dropped_all {
-        return granted;
-    }
-    let dropped: u64 = crate::definition::types::CapabilitySet::base().mask() & !granted;
-    (granted | BOOT.iter().fold(0, |mask, number| mask | 1 << number)) & !dropped
+fn weakened(definition: &Definition, facts: &Facts) -> Vec<String> {
+    definition.weakenings().iter().chain(&facts.exposed).map(Weakening::word).collect()
 }
 
 fn sysctls(definition: &Definition) -> Vec<(String, String)> {

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use super::super::{BindIds, Facts, FileSource, Missing, Mount, MountFlags, MountSource};
+use super::super::{BindIds, Device, Facts, FileSource, Missing, Mount, MountFlags, MountSource};
 use crate::definition::Definition;
-use crate::definition::model::{self, DiskMode, Init, MissingSource, MountIds, MountOption, MountType};
-use crate::definition::types;
+use crate::definition::model::{
+    self, DiskMode, Init, MissingDevice, MissingSource, MountIds, MountOption, MountType, NetworkNamespace,
+};
+use crate::definition::types::{self, MASKED, READ_ONLY};
 
 /// Declared mounts, and memory where a read-only disk must be writable.
 pub fn mounts(definition: &Definition, facts: &Facts) -> Vec<Mount> {
@@ -49,6 +51,37 @@ fn declared(mount: &model::Mount, beside: &Path, facts: &Facts) -> Mount {
         },
     };
     Mount { source, target: mount.target.to_string(), flags: flags(mount) }
+}
+
+/// Nodes of the host.
+pub fn devices(definition: &Definition) -> Vec<Device> {
+    let device = |device: &model::Device| Device {
+        source: device.source.as_str().into(),
+        target: device.target().to_owned(),
+        access: device.access.to_string(),
+        optional: device.missing == MissingDevice::Skip,
+    };
+    definition.device.iter().map(device).collect()
+}
+
+/// What the host has mounted in its own sysfs, which a container on its network gets as it is.
+const SHARED: [&str; 4] = ["/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/debug", "/sys/kernel/tracing"];
+
+/// What is made empty: of the kernel what nobody unmasks, and what the definition says.
+pub fn masked(definition: &Definition) -> Vec<String> {
+    let shared = SHARED.into_iter().filter(|_| definition.namespaces.network == NetworkNamespace::Host);
+    let kernel = kept(&MASKED, definition).chain(shared).map(str::to_owned);
+    kernel.chain(definition.security.mask.iter().map(ToString::to_string)).collect()
+}
+
+/// What of the kernel's is made read-only.
+pub fn read_only(definition: &Definition) -> Vec<String> {
+    kept(&READ_ONLY, definition).map(str::to_owned).collect()
+}
+
+fn kept(paths: &[&'static str], definition: &Definition) -> impl Iterator<Item = &'static str> {
+    let unmask = &definition.security.unmask;
+    paths.iter().copied().filter(|path| !unmask.iter().any(|unmasked| unmasked.as_str() == *path))
 }
 
 fn flags(mount: &model::Mount) -> MountFlags {

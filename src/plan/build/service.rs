@@ -117,11 +117,10 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Vec<Prope
         .collect()
 }
 
-/// As much of a path as RequiresMountsFor= can bear: systemd writes it into the transient file without quotes, and its
-/// percent signs as they are, so that "/srv/my files" is "/srv/my" after a daemon-reload, and "/srv/%n" something else
-/// (252 and 257).
+/// As much of a path as RequiresMountsFor= can bear: systemd writes it into the transient file without quotes, so that
+/// "/srv/my files" is "/srv/my" after a daemon-reload (252 and 257).
 fn plain_part(path: &Path) -> &Path {
-    let plain = |part: &Path| !part.as_os_str().as_encoded_bytes().iter().any(|byte| b" \t\"'\\%".contains(byte));
+    let plain = |part: &Path| !part.as_os_str().as_encoded_bytes().iter().any(|byte| b" \t\"'\\".contains(byte));
     path.ancestors().find(|part| plain(part)).unwrap_or(path)
 }
 
@@ -232,7 +231,9 @@ fn confinement(sandbox: &Sandbox, facts: &Facts) -> Vec<Property> {
     if facts.image.fs.is_some() {
         devices.extend([("/dev/loop-control", "rw"), ("block-loop", "rw")]);
     }
-    let devices = devices.into_iter().map(|(device, access)| (device.to_owned(), access.to_owned())).collect();
+    let devices = devices.into_iter().map(|(device, access)| (device.to_owned(), access.to_owned()));
+    let declared = sandbox.devices.iter().map(|device| (device.source.display().to_string(), device.access.clone()));
+    let devices = devices.chain(declared).collect();
     let mut list = vec![
         text("KeyringMode", "private"),
         text("DevicePolicy", "closed"),

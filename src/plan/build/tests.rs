@@ -25,6 +25,7 @@ fn facts() -> Facts {
         memory: 8 << 30,
         tasks: 32768,
         timezone: None,
+        exposed: Vec::new(),
         image_environment: Vec::new(),
         file_environment: Vec::new(),
     }
@@ -227,17 +228,64 @@ fn a_plan_survives_its_snapshot() {
 }
 
 #[test]
-fn what_is_weakened_has_a_name_and_what_is_usual_has_none() {
-    assert_eq!(plan("").weakened(), Vec::<String>::new());
-    assert_eq!(plan("init = \"image\"").weakened(), Vec::<String>::new());
+fn what_is_masked_is_the_union_less_what_is_unmasked_and_more() {
+    use crate::definition::types::{MASKED, READ_ONLY};
+    let usual = plan("").sandbox;
+    assert_eq!(
+        (&usual.masked[..], &usual.read_only[..]),
+        (&MASKED.map(str::to_owned)[..], &READ_ONLY.map(str::to_owned)[..])
+    );
+    let text = "[security]\nunmask = [\"/proc/kcore\", \"/proc/sys\"]\nmask = [\"/etc/shadow\"]";
+    let changed = plan(text).sandbox;
+    assert_eq!(changed.read_only, ["/proc/bus", "/proc/fs", "/proc/irq"]);
+    assert_eq!((changed.masked.len(), changed.masked.contains(&"/proc/kcore".to_owned())), (MASKED.len(), false));
+    assert_eq!(changed.masked.last().unwrap(), "/etc/shadow");
+    let shared = plan("[namespaces]\nnetwork = \"host\"").sandbox;
+    assert!(shared.masked.contains(&"/sys/kernel/debug".to_owned()));
+}
+
+#[test]
+fn a_device_is_allowed_by_the_unit_and_made_by_the_runner() {
     let text =
-        "[namespaces]\npid = \"host\"\n[security]\nno-new-privileges = false\ncapabilities = { add = [\"NET_RAW\"] }";
-    let expected = ["the host's pid namespace", "more system calls", "added capabilities", "new privileges allowed"];
-    assert_eq!(plan(text).weakened(), expected);
-    assert_eq!(plan("[security]\nseccomp = \"off\"").weakened(), ["no seccomp filter"]);
-    assert_eq!(plan("[security]\nseccomp = \"system\"").weakened(), ["the system calls of a system"]);
-    assert_eq!(plan("[security]\nallow-syscalls = \"keyctl\"").weakened(), ["more system calls"]);
-    assert_eq!(plan("[security]\ncapabilities = { drop = [\"ALL\"] }").weakened(), Vec::<String>::new());
+        "[[device]]\nsource = \"/dev/fuse\"\n[[device]]\nsource = \"/dev/kvm\"\ntarget = \"/dev/vm\"\naccess = \"r\"";
+    let Some(Value::DeviceAllow(allowed)) = property(text, "DeviceAllow") else { panic!("no DeviceAllow=") };
+    let allowed: Vec<_> = allowed.iter().map(|(node, access)| (node.as_str(), access.as_str())).collect();
+    assert_eq!(allowed, [("char-*", "m"), ("block-*", "m"), ("/dev/fuse", "rw"), ("/dev/kvm", "r")]);
+    let targets = plan(text).sandbox.devices.into_iter().map(|device| device.target);
+    assert_eq!(targets.collect::<Vec<_>>(), ["/dev/fuse", "/dev/vm"]);
+}
+
+#[test]
+fn what_is_weakened_has_a_name_and_what_is_usual_has_none() {
+    for usual in ["", "init = \"image\"", "[security]\ncapabilities = { drop = [\"ALL\"] }"] {
+        assert_eq!(plan(usual).weakened, Vec::<String>::new());
+    }
+    let boots = "init = \"image\"\n[security]\ncapabilities = { add = [\"SYS_ADMIN\"] }";
+    assert_eq!(plan(boots).weakened, Vec::<String>::new());
+    let text = r#"
+        [namespaces]
+        pid = "host"
+        [security]
+        no-new-privileges = false
+        capabilities = { add = ["NET_RAW", "CHOWN"] }
+        unmask = "/proc/kcore"
+        [[device]]
+        source = "/dev/fuse"
+    "#;
+    let expected = [
+        "the host's pid namespace",
+        "CAP_NET_RAW added",
+        "new privileges allowed",
+        "device /dev/fuse",
+        "/proc/kcore unmasked",
+        "/srv shared with other users",
+    ];
+    assert_eq!(plan("[security]\nseccomp = \"off\"").weakened, ["no seccomp filter"]);
+    assert_eq!(plan("[security]\nseccomp = \"system\"").weakened, ["the system calls of a system"]);
+    assert_eq!(plan("[security]\nallow-syscalls = \"keyctl\"").weakened, ["system call keyctl"]);
+    let exposed = vec![crate::definition::Weakening::ExposedBind(0, "/srv".into())];
+    let plan = Plan::build(&definition(text), &Facts { exposed, ..facts() }).unwrap();
+    assert_eq!(plan.weakened, expected);
 }
 
 #[test]
