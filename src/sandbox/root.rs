@@ -86,7 +86,13 @@ pub fn api_mount_point(root: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
 /// to, may lead anywhere inside, but not into the kernel's own file systems: what is mounted over a part of /proc would
 /// stand between us and what we write there.
 pub fn mount_point(root: BorrowedFd<'_>, path: &str, kind: Kind) -> Result<OwnedFd> {
-    let found = resolve(root, path, kind, LINKS).with_context(|| format!("cannot make {path} in the container"))?;
+    let found = match resolve(root, path, kind, LINKS) {
+        Err(Errno::ROFS) => {
+            let text = format!("the image has no {path} to mount over, and on a read-only disk none can be made");
+            return Err(Error::failed(text));
+        }
+        found => found.with_context(|| format!("cannot make {path} in the container"))?,
+    };
     let stat = rustix::fs::fstat(&found).with_context(|| format!("cannot look at {path} in the container"))?;
     let kernels = magic(found.as_fd()).with_context(|| format!("cannot look at {path} in the container"))?;
     if KERNELS_OWN.contains(&kernels) {

@@ -9,7 +9,17 @@ both!(
     dev_has_its_nodes_and_no_more,
     root_is_idmapped_and_no_mount_is_seen_outside,
     reaper_reaps_is_small_and_ends_as_its_payload,
+    read_only_disk_without_a_place_for_a_file_says_so,
 );
+
+fn read_only_disk_without_a_place_for_a_file_says_so(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        define bare 'restart.policy = "no"' 'disk.mode = "read-only"' 'dns.servers = ["10.1.1.1"]'
+        has "$(fails 1 soute start bare)" "the image has no /etc/resolv.conf to mount over, and on a read-only disk none can be made""#,
+    );
+}
 
 fn payload_is_the_only_process(lab: &Lab) {
     run(
