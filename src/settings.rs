@@ -51,7 +51,10 @@ impl Host {
             other => other.with_context(|| format!("cannot read {}", path.display()))?,
         };
         let invalid = |text: &str| Error::new(Exit::Invalid, format!("{}: {text}", path.display()));
-        let settings: Settings = toml::from_str(&text).map_err(|error| invalid(error.message()))?;
+        let settings: Settings = toml::from_str(&text).map_err(|error| {
+            let (line, column) = error.span().map_or((1, 1), |span| position(&text, span.start));
+            Error::new(Exit::Invalid, format!("{}:{line}:{column}: {}", path.display(), error.message()))
+        })?;
         let pool = match settings.id_pool {
             None => Pool::default(),
             Some(IdPool { first, last }) if first < last => Pool { first, last },
@@ -59,11 +62,23 @@ impl Host {
         };
         match settings.store {
             None => Ok(Self { layout, pool }),
-            Some(store) if !plain(&store) => Err(invalid("store: it has a control character in it")),
+            Some(store)
+                if !plain(&store) || store.as_os_str().as_encoded_bytes().iter().any(|b| b" \"'\\%".contains(b)) =>
+            {
+                // systemd writes the path into units without quotes, and limits of the disks would not outlast a reload.
+                Err(invalid("store: a blank, a quote, a backslash, a percent sign or a control character is in it"))
+            }
             Some(store) if store.is_absolute() => Ok(Self { layout: layout.with_store(store), pool }),
             Some(_) => Err(invalid("store: must be an absolute path")),
         }
     }
+}
+
+/// Line and column of a byte, from 1.
+fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = &text[..byte.min(text.len())];
+    let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 #[cfg(test)]
@@ -88,5 +103,7 @@ mod tests {
     fn what_it_does_not_know_is_an_error() {
         assert_eq!(load("stores = \"/srv\"").unwrap_err().exit(), Exit::Invalid);
         assert_eq!(load("store = \"srv\"").unwrap_err().exit(), Exit::Invalid);
+        let text = load("# ours\n  stores = \"/srv\"").unwrap_err().to_string();
+        assert!(text.contains("soute.toml:2:3: unknown field `stores`"), "{text}");
     }
 }

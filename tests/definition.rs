@@ -234,7 +234,7 @@ fn spoiled(value: &toml::Value, path: &str, spoil: &str, rebuild: &dyn Fn(toml::
 
 /// StartTransientUnit writes what it is given into a unit file: a line break would be a directive of its own.
 #[test]
-fn no_string_takes_a_control_character() {
+fn attack_02_no_string_takes_a_control_character() {
     let whole: toml::Value = toml::from_str(include_str!("definition/every-key.toml")).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("web.toml");

@@ -72,7 +72,7 @@ fn a_broken_definition_is_launched_and_told_of() {
 }
 
 #[test]
-fn hostile_files_neither_hang_nor_hide_the_others() {
+fn attack_13_hostile_files_neither_hang_nor_hide_the_others() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("etc/soute/containers");
     fs::create_dir_all(&directory).unwrap();

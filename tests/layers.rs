@@ -181,7 +181,7 @@ fn a_drop_in_that_makes_no_sense_is_refused() {
 
 /// A definition that another user could have written starts nothing, and none can make soute hang.
 #[test]
-fn files_are_not_trusted() {
+fn attack_13_files_are_not_trusted() {
     let broken = |spoil: &dyn Fn(&Path)| {
         let site = Site::new(&[(WEB, "image = 'nginx'")]);
         spoil(&site.path(WEB));
@@ -224,7 +224,7 @@ fn names_that_no_container_can_have_are_listed_apart() {
 }
 
 #[test]
-fn containers_are_held_against_each_other() {
+fn attack_34_containers_are_held_against_each_other() {
     let site = Site::new(&[
         (
             WEB,

@@ -79,7 +79,7 @@ fn a_failed_container_is_forgotten_with_its_failure() {
 
 #[test]
 #[ignore = "rung 2: nested systemd, 252 and 257"]
-fn remove_is_finished_by_the_next_one_wherever_it_was_killed() {
+fn attack_10_remove_is_finished_by_the_next_one_wherever_it_was_killed() {
     for lab in labs() {
         // strace kills it at its Nth unlink or rename: each is a place where a remove can be cut short.
         for nth in [1, 2, 3, 4, 5, 6, 7, 8, 40] {
@@ -142,7 +142,7 @@ fn unit_shows_what_runs_also_after_the_definition_has_changed() {
 
 #[test]
 #[ignore = "rung 2: nested systemd, 252 and 257"]
-fn an_image_that_a_container_runs_on_stays_even_by_force() {
+fn attack_38_an_image_that_a_container_runs_on_stays_even_by_force() {
     for lab in labs() {
         lab.ok(&format!("soute image import shared {}", lab::image::in_lab("busybox")));
         lab.define("reader", "image = 'shared'\ncommand = ['sleep', 'infinity']\n[disk]\nmode = 'read-only'\n");

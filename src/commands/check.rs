@@ -64,7 +64,7 @@ impl Check {
         if self.json {
             let definitions = checked.into_iter().map(Checked::entry).collect();
             stdout::write(&json::document(&Document { definitions })?)?;
-        } else {
+        } else if !checked.is_empty() || failed.is_none() {
             tell(&checked, invalid);
         }
         let exit = if invalid == 0 { failed } else { Some(Exit::Invalid) };

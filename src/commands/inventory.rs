@@ -32,7 +32,7 @@ pub struct Entry {
     pub name: String,
     /// The image that it runs, or would.
     pub image: String,
-    /// "running", "starting", "stopping", "restarting", "failed" or "stopped".
+    /// "running", "frozen", "starting", "stopping", "restarting", "failed" or "stopped".
     pub state: &'static str,
     /// The line of the instances file.
     pub instance: Option<Instance>,
@@ -140,6 +140,9 @@ impl Entry {
             return Ok(());
         }
         self.memory = memory(&unit.name);
+        if self.state == "running" && is_frozen(&unit.name) {
+            self.state = "frozen";
+        }
         let noted = noted.iter().find(|instance| instance.name == self.name && belongs(instance.pid, &unit.name));
         self.instance = match noted {
             Some(instance) => Some(instance.clone()),
@@ -201,8 +204,16 @@ fn state(unit: &UnitStatus) -> &'static str {
 }
 
 fn memory(unit: &str) -> Option<u64> {
-    let path = Path::new("/sys/fs/cgroup/soute.slice").join(unit).join("memory.current");
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    of_cgroup(unit, "memory.current")?.trim().parse().ok()
+}
+
+/// By `systemctl freeze`.
+fn is_frozen(unit: &str) -> bool {
+    of_cgroup(unit, "cgroup.events").is_some_and(|events| events.lines().any(|line| line == "frozen 1"))
+}
+
+fn of_cgroup(unit: &str, file: &str) -> Option<String> {
+    fs::read_to_string(Path::new("/sys/fs/cgroup/soute.slice").join(unit).join(file)).ok()
 }
 
 fn belongs(pid: i32, unit: &str) -> bool {

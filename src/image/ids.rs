@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_range_is_given_once_then_it_is_an_error() {
+    fn attack_25_every_range_is_given_once_then_it_is_an_error() {
         let pool = Pool { first: 524_288, last: 524_288 + 10 * COUNT - 1 };
         let mut given = Vec::new();
         for n in 0..10 {

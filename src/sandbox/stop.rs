@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nix::libc::SIGKILL;
+use nix::libc::{SIGKILL, SIGTERM};
 use nix::unistd::Pid;
 
 use super::raw;
@@ -14,11 +14,19 @@ use crate::plan::{Init, Plan, Reload, STOPPING};
 /// A PID 1 without a handler ignores every signal from its own namespace's outside but SIGKILL, so that waiting for it
 /// would last the whole stop timeout; it is killed at once. Where there is a handler systemd sends the stop signal itself.
 pub fn stop(layout: &Layout, name: &str) -> Result<()> {
-    let plan = Plan::read(&layout.state(name))?;
     // systemd runs this too when the payload has ended by itself.
     let Ok(payload) = main_pid() else { return Ok(()) };
-    note(layout, name)?;
-    kill_the_deaf(&plan, payload)
+    match Plan::read(&layout.state(name)) {
+        Ok(plan) => {
+            note(layout, name)?;
+            kill_the_deaf(&plan, payload)
+        }
+        // Somebody has emptied /run/soute. It has to stop all the same.
+        Err(error) => {
+            eprintln!("soute-runner: {error}, ignoring");
+            kill_if_deaf(payload, SIGTERM)
+        }
+    }
 }
 
 /// By this the clean-up tells a stop from a kill -9 of somebody else, which ends the same way.
@@ -28,8 +36,14 @@ pub fn note(layout: &Layout, name: &str) -> Result<()> {
 
 /// What a stop comes to for a payload that would not hear the stop signal.
 pub fn kill_the_deaf(plan: &Plan, payload: Pid) -> Result<()> {
-    let may_be_deaf = plan.sandbox.namespaces.pid && plan.sandbox.init == Init::None;
-    if may_be_deaf && !hears(payload, plan.sandbox.stop_signal)? {
+    match plan.sandbox.namespaces.pid && plan.sandbox.init == Init::None {
+        true => kill_if_deaf(payload, plan.sandbox.stop_signal),
+        false => Ok(()),
+    }
+}
+
+fn kill_if_deaf(payload: Pid, signal: i32) -> Result<()> {
+    if !hears(payload, signal)? {
         raw::kill(payload, SIGKILL);
     }
     Ok(())

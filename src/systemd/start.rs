@@ -13,7 +13,7 @@ use super::manager::Manager;
 use super::outcome;
 use super::status::snapshot;
 use super::value;
-use super::wait::{Ended, until_over};
+use super::wait::{Code, Ended, until_over};
 use super::watch::Watch;
 use crate::error::{Error, Exit, Result};
 use crate::plan::{Unit, Value};
@@ -128,7 +128,21 @@ impl Starting<'_> {
 
     async fn finish(&mut self, job: &OwnedObjectPath) -> Result<(), Failure> {
         let result = self.watch.job(job, self.tell).await?;
+        if self.ends && result == "failed" && self.has_ended().await? {
+            return Ok(());
+        }
         outcome::judge(self.bus, &self.unit.name, &result, &self.watch.seen, self.ends).await
+    }
+
+    /// A payload may end before systemd has read that it was ready, and systemd calls that a failure of the start. For who
+    /// waits for the end it has started; a start that failed for other reasons has said why in STATUS=.
+    async fn has_ended(&mut self) -> Result<bool, Failure> {
+        loop {
+            if let Some(ended) = self.watch.seen.ended() {
+                return Ok(ended.code != Code::None && self.watch.seen.text.is_empty());
+            }
+            self.watch.next().await?;
+        }
     }
 
     /// Deals with a unit of the same name: joins its start, waits for its stop, clears away what is left of it.

@@ -65,6 +65,11 @@ fn no_exit_status_of_250_is_lost() {
                  soute run busybox -- true || echo \"$i: $?\"
                  status=0; soute run busybox -- sh -c \"exit $i\" || status=$?
                  [ $status = $i ] || echo \"$i: $status\"
+             done
+             # Nobody but the payload is there to wait until systemd has heard that it is ready.
+             for i in $(seq 40); do
+                 status=0; soute run --init none busybox -- sh -c \"exit $i\" || status=$?
+                 [ $status = $i ] || echo \"none, $i: $status\"
              done",
         );
         assert_eq!(ran.ok(), "");

@@ -5,6 +5,7 @@
 mod lab;
 
 mod comparison;
+mod definitions;
 mod images;
 mod inside;
 mod privileges;

@@ -22,6 +22,7 @@ fn all_faults_of_all_definitions_are_shown_at_once() {
     site.run(&["check", "ok"]).succeeds().prints("").says("1 definition checked, no faults\n");
     site.run(&["check", "web", "nobody", "ok"]).exits(5).mentions("soute: no container is called nobody\n");
     site.run(&["check", "nobody", "ok"]).exits(4).mentions("1 definition checked, no faults\n");
+    site.run(&["check", "nobody"]).exits(4).says("soute: no container is called nobody\n");
     site.run(&["check", "No!"]).exits(2).mentions("bad name");
 }
 

@@ -3,7 +3,11 @@
 use crate::lab::Lab;
 use crate::lab::script::{both, run};
 
-both!(no_exit_status_of_two_hundred_is_lost, sixteen_starts_of_one_name_are_one, fifty_start_at_once,);
+both!(
+    no_exit_status_of_two_hundred_is_lost,
+    attack_14_sixteen_starts_of_one_name_are_one,
+    attack_14_fifty_start_at_once,
+);
 
 fn no_exit_status_of_two_hundred_is_lost(lab: &Lab) {
     run(
@@ -23,7 +27,7 @@ fn no_exit_status_of_two_hundred_is_lost(lab: &Lab) {
     );
 }
 
-fn sixteen_starts_of_one_name_are_one(lab: &Lab) {
+fn attack_14_sixteen_starts_of_one_name_are_one(lab: &Lab) {
     run(
         lab,
         r#"
@@ -36,7 +40,7 @@ fn sixteen_starts_of_one_name_are_one(lab: &Lab) {
     );
 }
 
-fn fifty_start_at_once(lab: &Lab) {
+fn attack_14_fifty_start_at_once(lab: &Lab) {
     run(
         lab,
         r#"

@@ -8,7 +8,7 @@ both!(
     kill_from_outside_restarts_or_reads_killed,
     success_is_an_end_not_a_failure,
     policies_do_as_systemd_has_them,
-    restarts_never_lose_a_name,
+    attack_17_restarts_never_lose_a_name,
     restart_by_soute_takes_the_definition_as_it_is_now,
 );
 
@@ -91,7 +91,7 @@ fn policies_do_as_systemd_has_them(lab: &Lab) {
 }
 
 /// The veth of a killed holder is taken down in the background, and its name is needed at once.
-fn restarts_never_lose_a_name(lab: &Lab) {
+fn attack_17_restarts_never_lose_a_name(lab: &Lab) {
     run(
         lab,
         r#"

@@ -10,7 +10,22 @@ both!(
     blocked_signal_is_waited_for,
     several_stop_at_once_and_again,
     payload_that_is_not_ready_yet_stops_at_once,
+    payload_stops_at_once_where_the_snapshot_has_gone,
 );
+
+fn payload_stops_at_once_where_the_snapshot_has_gone(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        define gone
+        soute start gone
+        rm -rf /run/soute/state/gone
+        within 15000 soute stop gone
+        ! systemctl is-active --quiet soute@gone
+        soute start gone
+        soute stop gone"#,
+    );
+}
 
 fn payload_that_ignores_the_signal_stops_at_once(lab: &Lab) {
     run(
@@ -24,7 +39,7 @@ fn payload_that_ignores_the_signal_stops_at_once(lab: &Lab) {
         kill -TERM $main
         sleep 0.2
         is $main "$(pid deaf)"
-        within 2000 systemctl stop soute@deaf
+        within 15000 systemctl stop soute@deaf
         [ ! -e /proc/$main ]
         soon said deaf "^soute@deaf.service: Deactivated successfully"
         lacks "$(systemctl --failed --plain --no-legend)" soute@deaf.service"#,
@@ -57,7 +72,7 @@ fn payload_that_takes_too_long_is_killed(lab: &Lab) {
         define slow 'stop.timeout = "300ms"' 'command = ["sh", "-c", "trap \"echo no\" TERM; echo up; while :; do sleep 9 & wait; done"]'
         soute start slow
         soon said slow '^up$'
-        within 5000 systemctl stop soute@slow
+        within 15000 systemctl stop soute@slow
         soon said slow '^no$'
         soon said slow "State 'stop-sigterm' timed out. Killing"
         is failed "$(state slow)"
@@ -107,7 +122,7 @@ fn payload_that_is_not_ready_yet_stops_at_once(lab: &Lab) {
         soute start unready 2>/root/unready.err & starting=$!
         soon is_state unready activating
         soon has_payload unready
-        within 3000 soute stop unready
+        within 15000 soute stop unready
         if wait $starting; then die "the start has succeeded"; fi
         has "$(cat /root/unready.err)" "was cancelled"
         is inactive "$(prop unready ActiveState)"

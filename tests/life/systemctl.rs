@@ -68,6 +68,7 @@ fn unit_takes_what_systemctl_does_to_units(lab: &Lab) {
         grep -q "frozen 0" $group/cgroup.events
         systemctl freeze soute@verbs
         grep -q "frozen 1" $group/cgroup.events
+        has "$(soute list)" frozen
         systemctl thaw soute@verbs
         grep -q "frozen 0" $group/cgroup.events
         is "$main" "$(pid verbs)"

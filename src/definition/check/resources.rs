@@ -60,6 +60,13 @@ fn devices(s: &mut Subject<'_>, limits: &Limits) {
             let fault = wrong("this entry limits nothing");
             s.say(&path, fault.help("add read-bandwidth, write-bandwidth, read-iops or write-iops"));
         }
+        if device.path.as_str().contains([' ', '\t', '"', '\'', '\\', '%']) {
+            // It is written without quotes: no path of one word, or another path, when it is read again.
+            let fault = wrong(
+                "a daemon-reload of systemd would lift these limits: no blank, quote, \\ or % is read as it is written",
+            );
+            s.say(&["limits", "device", &index, "path"], fault.help("name another directory of the same file system"));
+        }
         for (key, value) in [("read-iops", device.read_iops), ("write-iops", device.write_iops)] {
             if value == Limit::Value(0) {
                 let path = ["limits", "device", index.as_str(), key];

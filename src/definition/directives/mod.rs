@@ -5,7 +5,7 @@ mod table;
 
 use super::model::DirectiveValue;
 use super::suggest;
-use super::types::{ByteSize, Limit, Refused, Scalar, SizeOrShare, Span, Text, Weight};
+use super::types::{ByteSize, Limit, Refused, Scalar, SizeOrShare, Span, Text, Weight, refuse_in_unit};
 
 /// What a value means, which decides its form on D-Bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,11 @@ pub enum PropertyValue {
 pub fn lookup(name: &str) -> Option<Directive> {
     let row = table::TABLE.iter().find(|row| row.0 == name)?;
     Some(Directive { property: row.1, kind: row.2, since: row.3 })
+}
+
+/// The names of all that may be used.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    table::TABLE.iter().map(|row| row.0)
 }
 
 /// The directive that becomes this property, with its name in unit files.
@@ -167,12 +172,30 @@ impl Directive {
             (Kind::CpuPolicy, Given::Text(text)) => named(text, &CPU_POLICIES),
             (Kind::IoClass, Given::Text(text)) => named(text, &IO_CLASSES),
             (Kind::NumaPolicy, Given::Text(text)) => named(text, &NUMA_POLICIES),
-            (Kind::Text, Given::Text(text)) => Ok(PropertyValue::Text(text.as_str().to_owned())),
-            (Kind::List, Given::Text(text)) => Ok(PropertyValue::Texts(vec![text.as_str().to_owned()])),
-            (Kind::List, Given::List(list)) => Ok(PropertyValue::Texts(list.iter().map(Text::to_string).collect())),
+            (Kind::Text, Given::Text(text)) => one_line(text).map(PropertyValue::Text),
+            (Kind::List, Given::Text(text)) => Ok(PropertyValue::Texts(vec![self.word(text)?])),
+            (Kind::List, Given::List(list)) => {
+                list.iter().map(|text| self.word(text)).collect::<Result<_, _>>().map(PropertyValue::Texts)
+            }
             _ => Err(Refused::new(format!("expected {}", self.kind.expected()))),
         }
     }
+
+    /// An element of a list. systemd writes it into the transient file as it is, and reads it again at a daemon-reload: by
+    /// then a blank divides it, a quote takes the rest of the line, and in URIs and paths a specifier is expanded.
+    fn word(self, text: &Text) -> Result<String, Refused> {
+        let expanded = matches!(self.property, "Documentation" | "RequiresMountsFor" | "WantsMountsFor");
+        let lost = |c: char| c.is_whitespace() || matches!(c, '"' | '\'') || (expanded && matches!(c, '\\' | '%'));
+        match text.chars().find(|c| lost(*c)) {
+            Some(c) => Err(Refused::new(format!("'{c}' in it would not last: a daemon-reload of systemd changes it"))
+                .help("use a drop-in in /etc/systemd/system/soute@NAME.service.d/")),
+            None => one_line(text),
+        }
+    }
+}
+
+fn one_line(text: &Text) -> Result<String, Refused> {
+    refuse_in_unit(text).map(|()| text.to_string())
 }
 
 fn integer<T: TryFrom<i64>>(number: i64) -> Result<T, Refused> {

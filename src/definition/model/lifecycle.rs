@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::types::{ExitStatus, Limit, List, RateLimit, Signal, Span, Text};
+use crate::definition::types::{ExitStatus, Limit, List, RateLimit, Signal, Span, Text, UnitText};
 
 /// What is PID 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -120,9 +120,9 @@ pub enum Reload {
 pub struct Log {
     /// SYSLOG_IDENTIFIER; the container's name if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub identifier: Option<Text>,
+    pub identifier: Option<UnitText>,
     /// The journal namespace; "" is the host's journal.
-    pub namespace: Text,
+    pub namespace: UnitText,
     /// So many lines within so long, the rest is dropped.
     pub rate_limit: RateLimit,
     /// The journal, or nowhere.
@@ -133,7 +133,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             identifier: None,
-            namespace: Text::default(),
+            namespace: UnitText::default(),
             rate_limit: RateLimit { burst: 10_000, interval: Span::seconds(30) },
             output: LogOutput::default(),
         }

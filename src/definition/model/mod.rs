@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::types::{
     Account, Address, CapabilitySet, Dependency, EnvironmentFile, EnvironmentName, GuestPath, Hostname, Limit, List,
-    Mode, Name, Signal, SizeOrShare, Span, StringList, SysctlName, Text, Timezone, UserSpec,
+    Mode, Name, Signal, SizeOrShare, Span, StringList, SysctlName, Text, Timezone, UnitText, UserSpec,
 };
 
 mod device;
@@ -38,7 +38,7 @@ pub struct Definition {
     pub schema: u32,
     /// A line about the container; its name if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<Text>,
+    pub description: Option<UnitText>,
     /// Words of your own, shown in --json and by list --label, never interpreted.
     #[serde(default)]
     pub labels: BTreeMap<Text, Text>,

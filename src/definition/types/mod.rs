@@ -55,5 +55,6 @@ pub use size::ByteSize;
 pub use span::Span;
 pub use syscall::Syscall;
 pub use sysctl::{SysctlName, SysctlNamespace};
-pub use text::{Text, escaped};
+pub(crate) use text::refuse_in_unit;
+pub use text::{Text, UnitText, escaped};
 pub use user::{Account, UserSpec};

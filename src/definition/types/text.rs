@@ -22,6 +22,62 @@ impl Text {
     }
 }
 
+/// A string that becomes one line of a unit file, as it is: PID 1 quotes nothing in Description=, SyslogIdentifier= and the
+/// like, so that after a daemon-reload a final backslash takes the next directive into it (252 and 257), and blanks at
+/// its ends are gone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct UnitText(Text);
+
+impl UnitText {
+    /// The string itself.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// Why a string cannot be the value of a directive.
+pub(crate) fn refuse_in_unit(text: &str) -> Result<(), Refused> {
+    if text.ends_with('\\') {
+        return Err(Refused::new("a backslash at the end would take the next line of the unit with it"));
+    }
+    if text.trim() != text {
+        return Err(Refused::new("blanks at the ends do not last: systemd takes them away"));
+    }
+    Ok(())
+}
+
+impl Scalar for UnitText {
+    const EXPECTED: &'static str = Text::EXPECTED;
+
+    fn text(text: &str) -> Result<Self, Refused> {
+        refuse_in_unit(text)?;
+        Text::text(text).map(Self)
+    }
+
+    fn integer(value: i64) -> Result<Self, Refused> {
+        Text::integer(value).map(Self)
+    }
+
+    fn number(value: f64) -> Result<Self, Refused> {
+        Text::number(value).map(Self)
+    }
+}
+
+impl Deref for UnitText {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for UnitText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+scalar!(UnitText, { "type": "string" });
+
 impl Scalar for Text {
     const EXPECTED: &'static str = "a string";
 

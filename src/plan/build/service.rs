@@ -117,10 +117,11 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Vec<Prope
         .collect()
 }
 
-/// As much of a path as RequiresMountsFor= can bear: systemd writes it into the transient file without quotes, so that
-/// "/srv/my files" is "/srv/my" after a daemon-reload (252 and 257).
+/// As much of a path as RequiresMountsFor= can bear: systemd writes it into the transient file without quotes, and its
+/// percent signs as they are, so that "/srv/my files" is "/srv/my" after a daemon-reload, and "/srv/%n" something else
+/// (252 and 257).
 fn plain_part(path: &Path) -> &Path {
-    let plain = |part: &Path| !part.as_os_str().as_encoded_bytes().iter().any(|byte| b" \t\"'\\".contains(byte));
+    let plain = |part: &Path| !part.as_os_str().as_encoded_bytes().iter().any(|byte| b" \t\"'\\%".contains(byte));
     path.ancestors().find(|part| plain(part)).unwrap_or(path)
 }
 
