@@ -8,17 +8,19 @@ use crate::definition::Definition;
 use crate::definition::model::{
     self, DiskMode, Init, MountOption, MountType, Namespace, NetworkNamespace, Seccomp, UserNamespace,
 };
-use crate::definition::types::{Capability, CountOrShare, DroppedCapability, SizeOrShare};
+use crate::definition::types::{Account, Capability, CountOrShare, DroppedCapability, SizeOrShare};
 
 /// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, SETFCAP.
 pub const CAPABILITIES: u64 = bits(&[0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31]);
-/// What a system that boots has besides, within its own user namespace.
+/// What a system that boots has besides, within its own user namespace: DAC_READ_SEARCH, LINUX_IMMUTABLE, NET_BROADCAST,
+/// NET_ADMIN, NET_RAW, IPC_OWNER, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, SYS_NICE, SYS_RESOURCE, SYS_TTY_CONFIG, MKNOD,
+/// LEASE, AUDIT_WRITE.
 pub const BOOT_CAPABILITIES: u64 = bits(&[2, 9, 11, 12, 13, 15, 19, 21, 22, 23, 24, 26, 27, 28, 29]);
 /// CAP_SYS_ADMIN, with which one can mount.
 pub const SYS_ADMIN: u64 = bits(&[21]);
 
-/// Files and directories of the kernel that are to be empty.
-pub const MASKED: [&str; 17] = [
+/// Files and directories of the kernel that are to be empty; `cpu*` is each of the CPUs.
+pub const MASKED: [&str; 18] = [
     "/proc/acpi",
     "/proc/apm",
     "/proc/asound",
@@ -33,10 +35,14 @@ pub const MASKED: [&str; 17] = [
     "/proc/timer_list",
     "/proc/timer_stats",
     "/sys/dev/block",
+    "/sys/devices/system/cpu/cpu*/thermal_throttle",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
     "/sys/fs/selinux",
 ];
+
+/// What else is to be empty where /sys is that of the host's network, and thus comes with the host's own mounts.
+pub const MASKED_OF_HOST: [&str; 4] = ["/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/debug", "/sys/kernel/tracing"];
 
 /// What is to be read-only.
 pub const READ_ONLY: [&str; 6] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/sys", "/sys/fs/cgroup"];
@@ -61,16 +67,24 @@ pub struct Expected {
     pub capabilities: u64,
     /// What of it is more than a container of its kind has by default.
     pub added: u64,
+    /// What the definition adds by name, which another user than root has.
+    pub named: u64,
+    /// The payload is to be another user than root.
+    pub unprivileged: bool,
     /// The words that allow new privileges, empty where init = "image" does so by itself.
     pub new_privileges: Option<String>,
     /// There is a filter of system calls.
     pub filtered: bool,
     /// The words that weaken or lift it.
     pub filter: Option<String>,
-    /// Paths of the kernel that are declared to be as it shows them.
+    /// The profile of AppArmor or the context of SELinux.
+    pub label: Option<String>,
+    /// Further paths that are to be empty.
+    pub masked: Vec<String>,
+    /// Paths of the kernel that are left as they are.
     pub unmasked: Vec<String>,
-    /// Declared devices: source, target and access.
-    pub devices: Vec<(String, String, String)>,
+    /// Devices by their place inside: the node of the host, and what may be done with it.
+    pub devices: BTreeMap<String, (String, String)>,
     /// The root is read-only.
     pub read_only: bool,
     /// Declared mounts.
@@ -100,7 +114,7 @@ impl Expected {
     /// Of a definition.
     pub fn of(definition: &Definition) -> Self {
         let boots = definition.init == Init::Image;
-        let (capabilities, added) = capabilities(definition, boots);
+        let (capabilities, named, added) = capabilities(definition, boots);
         let new_privileges = match (definition.no_new_privileges(), definition.security.no_new_privileges) {
             (true, _) => None,
             (false, Some(_)) if !boots => Some("security.no-new-privileges = false".to_owned()),
@@ -120,10 +134,19 @@ impl Expected {
             boots,
             shared: shared(&definition.namespaces),
             capabilities,
+            named,
             added,
+            unprivileged: definition.user.as_ref().is_some_and(|user| !is_root(&user.user)),
             new_privileges,
             filtered: definition.seccomp() != Seccomp::Off,
             filter: filter(definition, boots),
+            label: definition
+                .security
+                .apparmor
+                .as_ref()
+                .or(definition.security.selinux.as_ref())
+                .map(ToString::to_string),
+            masked: definition.security.mask.iter().map(ToString::to_string).collect(),
             unmasked: definition.security.unmask.iter().map(ToString::to_string).collect(),
             devices: definition.device.iter().map(device).collect(),
             read_only: definition.disk.mode == DiskMode::ReadOnly,
@@ -150,7 +173,8 @@ fn shared(own: &model::Namespaces) -> BTreeMap<&'static str, String> {
     list.map(|(name, key, _)| (name, format!("namespaces.{key} = \"host\""))).collect()
 }
 
-fn capabilities(definition: &Definition, boots: bool) -> (u64, u64) {
+/// What root may have; of it what is added by name, and what of that is more than by default.
+fn capabilities(definition: &Definition, boots: bool) -> (u64, u64, u64) {
     let change = &definition.security.capabilities;
     let bit = |capability: Capability| 1 << capability.number();
     let usual = match boots && definition.namespaces.user == UserNamespace::Auto {
@@ -164,7 +188,20 @@ fn capabilities(definition: &Definition, boots: bool) -> (u64, u64) {
         }
     });
     let added = change.add.iter().fold(0, |all, one| all | bit(*one));
-    (usual & !dropped | added, added & !usual)
+    (usual & !dropped | added, added, added & !usual)
+}
+
+fn is_root(user: &Account) -> bool {
+    match user {
+        Account::Id(id) => *id == 0,
+        Account::Name(name) => name == "root",
+    }
+}
+
+fn device(device: &model::Device) -> (String, (String, String)) {
+    let source = device.source.to_string();
+    let target = device.target.as_ref().map_or_else(|| source.clone(), ToString::to_string);
+    (target, (source, device.access.to_string()))
 }
 
 fn filter(definition: &Definition, boots: bool) -> Option<String> {
@@ -192,10 +229,6 @@ fn mount(mount: &model::Mount) -> Mount {
         (!missing.is_empty()).then(|| format!("mount.options of {} without {}", mount.target, missing.join(", ")));
     let recursive = mount.r#type == MountType::Bind && mount.recursive;
     Mount { target: mount.target.to_string(), recursive, options, weaker }
-}
-
-fn device(device: &model::Device) -> (String, String, String) {
-    (device.source.to_string(), device.target().to_owned(), device.access.to_string())
 }
 
 fn links(definition: &Definition) -> BTreeMap<String, (String, Vec<String>)> {

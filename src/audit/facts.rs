@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The kinds of namespaces, by their names in /proc/PID/ns.
 pub const NAMESPACES: [&str; 8] = ["user", "pid", "net", "mnt", "ipc", "uts", "cgroup", "time"];
 
+/// How many mounts of single files are looked at: a container that boots can make a hundred thousand.
+pub const LOOKED_AT: usize = 1000;
+
 /// Inode numbers of namespaces, by kind.
 pub type Namespaces = BTreeMap<&'static str, u64>;
 
@@ -21,8 +24,8 @@ pub struct Facts {
     pub neighbours: Vec<Neighbour>,
     /// /proc/PID/mountinfo of the main process.
     pub mounts: Vec<Mount>,
-    /// Files and devices found in the container's tree.
-    pub nodes: Vec<Node>,
+    /// What lies in the container's tree, by path: all of /dev, and what else was asked for.
+    pub nodes: BTreeMap<String, NodeKind>,
     /// Which of the paths that were asked for this kernel has.
     pub kernel_paths: BTreeSet<String>,
     /// What the main process has open.
@@ -42,6 +45,8 @@ pub struct Process {
     pub pid: i32,
     /// Its name, as it calls itself.
     pub command: String,
+    /// Its user, as the host counts.
+    pub uid: u64,
     /// Its namespaces.
     pub namespaces: Namespaces,
     /// /proc/PID/uid_map: first inside, first outside, count.
@@ -135,15 +140,6 @@ pub struct Mount {
     pub kind: String,
 }
 
-/// A file that is no ordinary one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Node {
-    /// Its path inside.
-    pub path: String,
-    /// What it is.
-    pub kind: NodeKind,
-}
-
 /// Kinds of files, devices with their numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum NodeKind {
@@ -157,6 +153,8 @@ pub enum NodeKind {
     Socket,
     /// A directory.
     Directory,
+    /// A file with nothing in it.
+    Empty,
     /// Anything else.
     #[default]
     Other,
@@ -222,6 +220,11 @@ pub struct HostEnd {
 }
 
 impl Process {
+    /// Whether it is root in its user namespace.
+    pub fn is_root(&self) -> bool {
+        self.uid_map.iter().any(|[inside, outside, count]| *inside == 0 && *count > 0 && *outside == self.uid)
+    }
+
     /// As lines call it.
     pub fn shown(&self) -> String {
         format!("{} ({})", self.pid, self.command)
@@ -255,7 +258,7 @@ impl Facts {
 
     /// What lies at a path, where that was looked at.
     pub fn node(&self, path: &str) -> Option<NodeKind> {
-        self.nodes.iter().find(|node| node.path == path).map(|node| node.kind)
+        self.nodes.get(path).copied()
     }
 
     /// The main process.

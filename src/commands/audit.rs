@@ -69,7 +69,7 @@ fn audit(host: &Host, manager: &Manager, name: &Name) -> Result<Report> {
     must_run(host, manager, name)?;
     let expected = Expected::of(&definition(host, name)?);
     let read = || -> Result<Report> {
-        let facts = read::read(manager, name, &judge::paths())?;
+        let facts = read::read(manager, name, &judge::paths(&expected))?;
         Ok(Report::new(name, judge::judge(&facts, &expected)))
     };
     let mut report = read()?;

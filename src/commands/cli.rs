@@ -84,7 +84,8 @@ pub enum Verb {
     Logs(logs::Logs),
     /// Check definitions, and show every fault where it is written.
     ///
-    /// Each alone, and all against each other. Warnings are shown and do not count as faults.
+    /// Each alone, and all against each other. Warnings are shown and do not count as faults: many are of words that make
+    /// a container less safe. What a running one really has, audit tells.
     Check(check::Check),
     /// Report what running containers can do, and hold it against their definitions.
     ///

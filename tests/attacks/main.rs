@@ -4,6 +4,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod audit;
 mod comparison;
 mod definitions;
 mod images;

@@ -6,6 +6,7 @@ use crate::lab::script::{both, import, run};
 both!(
     clean_container_is_ok_throughout,
     every_declared_weakness_is_named_by_its_key,
+    devices_masks_and_users_are_told,
     booting_container_is_ok,
     what_cannot_be_audited_has_its_exit_status,
 );
@@ -78,6 +79,38 @@ fn every_declared_weakness_is_named_by_its_key(lab: &Lab) {
         weaker "ids" 'namespaces.user = "host"$'
         has "$(soute audit --json rooted)" '"key": "namespaces.user = \"host\""'
         soute stop loose rooted"#,
+    );
+}
+
+fn devices_masks_and_users_are_told(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        define tools '[security]' 'unmask = ["/proc/kallsyms", "/proc/sys"]' 'mask = ["/etc", "/nowhere"]' \
+            '[[device]]' 'source = "/dev/fuse"' 'target = "/dev/fuse0"'
+        define other 'user = "1000"' '[security]' 'capabilities.add = ["NET_ADMIN"]'
+        define plain 'user = "1000"'
+        soute start tools other plain
+        table=$(soute audit tools) || die "$? $table"
+        line() { grep -E "^$1" <<<"$table" >/dev/null || die "no $1: $table"; }
+        line 'weaker +/proc/kallsyms .*security.unmask = \["/proc/kallsyms"\]$'
+        line 'weaker +/proc/sys .*security.unmask = \["/proc/sys"\]$'
+        line 'ok +made empty +/etc .*/proc/keys'
+        line 'note +/nowhere '
+        line 'weaker +device /dev/fuse0 +character device 10:229.*\[\[device\]\] source = "/dev/fuse"$'
+        line 'weaker +device policy +/dev/fuse may be opened \(rw\)'
+        table=$(soute audit other) || die "$? $table"
+        line 'weaker +capabilities, in effect +1: NET_ADMIN, as'
+        line 'weaker +capabilities, ambient +1: NET_ADMIN, as'
+        # Another user has nothing to begin with, and a root that exec brings in what root has.
+        (soute exec --user root plain -- sleep 1000 </dev/null &>/dev/null &)
+        two() { [ "$(wc -l </sys/fs/cgroup$(prop plain ControlGroup)/cgroup.procs)" = 2 ]; }
+        soon two
+        table=$(soute audit plain) || die "$? $table"
+        line 'ok +capabilities, bounding +none$'
+        line 'ok +capabilities, in effect +none$'
+        is "plain: as safe as by default" "$(tail -n 1 <<<"$table")"
+        soute stop tools other plain"#,
     );
 }
 

@@ -10,13 +10,14 @@ mod processes;
 #[cfg(test)]
 mod tests;
 
-use super::expect::{Expected, MASKED, READ_ONLY};
+use super::expect::{Expected, MASKED, MASKED_OF_HOST, READ_ONLY};
 use super::facts::Facts;
 use super::finding::Finding;
 
 /// The paths that must be looked for before anything can be judged.
-pub fn paths() -> Vec<&'static str> {
-    MASKED.into_iter().chain(READ_ONLY).chain(["/proc/sys/net"]).collect()
+pub fn paths(expected: &Expected) -> Vec<String> {
+    let kernel = MASKED.into_iter().chain(MASKED_OF_HOST).chain(READ_ONLY).chain(["/proc/sys/net"]);
+    kernel.map(str::to_owned).chain(expected.masked.iter().cloned()).collect()
 }
 
 /// A finding for everything that was looked at.

@@ -1,7 +1,10 @@
 //! What is mounted in it, with which flags, and whether the host's mounts get in.
 
+use std::collections::BTreeSet;
+
+use super::kernel;
 use crate::audit::expect::{self, Expected, SYS_ADMIN};
-use crate::audit::facts::{Facts, Mount, NodeKind, is_below};
+use crate::audit::facts::{Facts, LOOKED_AT, Mount, NodeKind, is_below};
 use crate::audit::finding::Finding;
 
 const QUIET: [&str; 3] = ["nosuid", "nodev", "noexec"];
@@ -11,12 +14,17 @@ pub fn judge(facts: &Facts, expected: &Expected) -> Vec<Finding> {
     if list.is_empty() {
         list.push(Finding::ok("mounts of the host", "none comes in, and none goes out"));
     }
-    let mut api = 0;
+    let (mut api, masking) = (0, kernel::masking(facts));
     for mount in &facts.mounts {
-        match flags(facts, expected, mount) {
+        match flags(facts, expected, &masking, mount) {
             Some(finding) => list.push(finding),
             None => api += 1,
         }
+    }
+    let single = facts.mounts.iter().filter(|mount| mount.root != "/").count();
+    if single > LOOKED_AT {
+        let found = format!("{single} of parts of file systems, of which {LOOKED_AT} were looked at for devices");
+        list.push(Finding::unknown("mounts", found));
     }
     list.push(Finding::ok(
         "mounts of the kernel",
@@ -37,7 +45,7 @@ fn propagation(facts: &Facts, mount: &Mount) -> Option<Finding> {
 }
 
 /// None for what is as it should be, and not worth a line.
-fn flags(facts: &Facts, expected: &Expected, mount: &Mount) -> Option<Finding> {
+fn flags(facts: &Facts, expected: &Expected, masking: &BTreeSet<&str>, mount: &Mount) -> Option<Finding> {
     let what = format!("mount {}", mount.target);
     if mount.target == "/" {
         return Some(root(expected, mount, what));
@@ -55,7 +63,8 @@ fn flags(facts: &Facts, expected: &Expected, mount: &Mount) -> Option<Finding> {
         });
     }
     let wanted: &[&str] = match mount.target.as_str() {
-        // Covers of single files are judged by what they are.
+        // Covers are judged by what they are.
+        _ if mount.has("ro") && masking.contains(mount.device.as_str()) => return None,
         _ if facts.node(&mount.target).is_some_and(|kind| kind != NodeKind::Directory) => return None,
         target if is_below(target, "/proc") => &QUIET,
         "/sys/fs/cgroup" if expected.boots => &QUIET,
@@ -70,8 +79,11 @@ fn flags(facts: &Facts, expected: &Expected, mount: &Mount) -> Option<Finding> {
 }
 
 fn root(expected: &Expected, mount: &Mount, what: String) -> Finding {
-    let wanted: &[&str] = if expected.read_only { &["nodev", "ro"] } else { &["nodev"] };
-    match missing(mount, wanted) {
+    let mut wanted = vec!["nodev"];
+    // SELinux lets nobody change a context where set-user-ID bits do nothing.
+    wanted.extend((expected.new_privileges.is_none() && expected.label.is_none()).then_some("nosuid"));
+    wanted.extend(expected.read_only.then_some("ro"));
+    match missing(mount, &wanted) {
         Some(missing) => Finding::wrong(what, shown(mount), missing),
         None => Finding::ok(what, shown(mount)),
     }

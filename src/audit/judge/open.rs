@@ -1,7 +1,9 @@
 //! Devices, and what the main process holds that is none of the container's.
 
+use std::collections::BTreeSet;
+
 use crate::audit::expect::Expected;
-use crate::audit::facts::{Facts, Node, NodeKind, is_below};
+use crate::audit::facts::{Facts, NodeKind, is_below};
 use crate::audit::finding::Finding;
 
 /// null, zero, full, random, urandom; tty, and ptmx of its own devpts.
@@ -11,31 +13,31 @@ const LOG: [&str; 2] = ["/dev/stdout", "/dev/stderr"];
 
 /// The nodes that there are, and those that systemd lets it open.
 pub fn devices(facts: &Facts, expected: &Expected) -> Vec<Finding> {
-    let nodes = facts.nodes.iter().filter(|node| !is_below(&node.path, "/proc") && !is_below(&node.path, "/sys"));
-    let devices = nodes.filter(|node| matches!(node.kind, NodeKind::Char(..) | NodeKind::Block(..)));
-    let (usual, more): (Vec<_>, Vec<_>) = devices.partition(|node| is_usual(node));
-    let names: Vec<_> = usual.iter().map(|node| node.path.trim_start_matches("/dev/")).collect();
+    let nodes = facts.nodes.iter().filter(|(path, _)| !is_below(path, "/proc") && !is_below(path, "/sys"));
+    let devices = nodes.filter(|(_, kind)| matches!(kind, NodeKind::Char(..) | NodeKind::Block(..)));
+    let (usual, more): (Vec<_>, Vec<_>) = devices.partition(|(path, kind)| is_usual(path, **kind));
+    let names: Vec<_> = usual.iter().map(|(path, _)| path.trim_start_matches("/dev/")).collect();
     let mut list = vec![Finding::ok("devices", names.join(" "))];
-    list.extend(more.into_iter().map(|node| {
-        let what = format!("device {}", node.path);
-        match expected.devices.iter().find(|(_, target, _)| *target == node.path) {
-            Some((source, ..)) => Finding::weaker(what, describe(node.kind), format!("device.source = \"{source}\"")),
-            None => Finding::wrong(what, describe(node.kind), "nothing: the definition does not name it"),
+    list.extend(more.into_iter().map(|(path, kind)| {
+        let what = format!("device {path}");
+        match expected.devices.get(path) {
+            Some((source, _)) => Finding::weaker(what, describe(*kind), key(source)),
+            None => Finding::wrong(what, describe(*kind), "nothing: the definition does not name it"),
         }
     }));
-    let stray = facts.nodes.iter().filter(|node| node.kind == NodeKind::Fifo && is_below(&node.path, "/dev"));
-    let stray =
-        stray.filter(|node| !LOG.contains(&&*node.path) && facts.mounts.iter().any(|mount| mount.target == node.path));
-    list.extend(stray.map(|node| Finding::wrong(format!("device {}", node.path), "a FIFO of the host", "nothing")));
+    let mounted: BTreeSet<_> = facts.mounts.iter().map(|mount| mount.target.as_str()).collect();
+    let fifos = facts.nodes.iter().filter(|(path, kind)| **kind == NodeKind::Fifo && is_below(path, "/dev"));
+    let fifos = fifos.filter(|(path, _)| !LOG.contains(&path.as_str()) && mounted.contains(path.as_str()));
+    list.extend(fifos.map(|(path, _)| Finding::wrong(format!("device {path}"), "a FIFO of the host", "nothing")));
     list.extend(policy(facts, expected));
     list
 }
 
-fn is_usual(node: &Node) -> bool {
-    match node.kind {
+fn is_usual(path: &str, kind: NodeKind) -> bool {
+    match kind {
         NodeKind::Char(major, minor) if NODES.contains(&(major, minor)) => true,
         // Terminals: those of its own devpts, and the caller's.
-        NodeKind::Char(136..=143, _) => is_below(&node.path, "/dev/pts") || node.path == "/dev/console",
+        NodeKind::Char(136..=143, _) => is_below(path, "/dev/pts") || path == "/dev/console",
         _ => false,
     }
 }
@@ -49,15 +51,22 @@ fn policy(facts: &Facts, expected: &Expected) -> Vec<Finding> {
     // Whether a node can be made is for CAP_MKNOD to say, which nobody has on the host; what matters is opening.
     let loops = |device: &str| matches!(device, "/dev/loop-control" | "block-loop");
     let more = unit.device_allow.iter().filter(|(device, access)| access.contains(['r', 'w']) && !loops(device));
+    let declared = |device: &str, access: &str| {
+        let all = |allowed: &str| access.chars().all(|letter| letter == 'm' || allowed.contains(letter));
+        expected.devices.values().any(|(source, allowed)| source == device && all(allowed))
+    };
     list.extend(more.map(|(device, access)| {
         let found = format!("{device} may be opened ({access})");
-        let letters = |declared: &str| access.chars().all(|letter| declared.contains(letter));
-        match expected.devices.iter().any(|(source, _, declared)| source == device && letters(declared)) {
-            true => Finding::weaker("device policy", found, format!("device.source = \"{device}\"")),
-            false => Finding::wrong("device policy", found, "no more than the usual ones"),
+        match declared(device, access) {
+            true => Finding::weaker("device policy", found, key(device)),
+            false => Finding::wrong("device policy", found, "no more than the usual ones, and those of the definition"),
         }
     }));
     list
+}
+
+fn key(source: &str) -> String {
+    format!("[[device]] source = \"{source}\"")
 }
 
 fn describe(kind: NodeKind) -> String {
@@ -67,7 +76,7 @@ fn describe(kind: NodeKind) -> String {
         NodeKind::Fifo => "a FIFO".to_owned(),
         NodeKind::Socket => "a socket".to_owned(),
         NodeKind::Directory => "a directory".to_owned(),
-        NodeKind::Other => "a file".to_owned(),
+        NodeKind::Empty | NodeKind::Other => "a file".to_owned(),
     }
 }
 

@@ -32,13 +32,18 @@ fn is_below(facts: &Facts, main: &Process, process: &Process) -> bool {
 
 fn one(facts: &Facts, expected: &Expected, process: &Process, of: &str) -> Vec<Finding> {
     let sets = process.capabilities;
+    // Who exec brings in may be root all the same.
+    let other_user = of.is_empty() && expected.unprivileged && !process.is_root();
+    let named = if other_user { expected.named } else { expected.capabilities };
+    let bounding = if expected.new_privileges.is_none() { named } else { expected.capabilities };
+    let all = facts.host.capabilities;
     let mut list = vec![
-        set(expected, facts.host.capabilities, "capabilities, bounding", sets.bounding),
-        set(expected, facts.host.capabilities, "capabilities, in effect", sets.permitted | sets.effective),
+        set(expected, all, "capabilities, bounding", sets.bounding, bounding),
+        set(expected, all, "capabilities, in effect", sets.permitted | sets.effective, named),
         inherited(expected, "capabilities, inheritable", sets.inheritable),
         inherited(expected, "capabilities, ambient", sets.ambient),
         new_privileges(expected, process),
-        label(process),
+        label(expected, process),
     ];
     list.push(filter(facts, expected, process));
     list.extend(limits(expected, process));
@@ -48,22 +53,25 @@ fn one(facts: &Facts, expected: &Expected, process: &Process, of: &str) -> Vec<F
     list
 }
 
-fn set(expected: &Expected, all: u64, what: &str, found: u64) -> Finding {
-    let (shown, more) = (names(found, all), found & !expected.capabilities);
+fn set(expected: &Expected, all: u64, what: &str, found: u64, most: u64) -> Finding {
+    let (shown, more) = (names(found, all), found & !most);
     match (more, found & expected.added) {
         (0, 0) => Finding::ok(what, shown),
         (0, added) => {
             let added: Vec<_> = list(added).iter().map(|name| format!("\"{name}\"")).collect();
             Finding::weaker(what, shown, format!("security.capabilities.add = [{}]", added.join(", ")))
         }
-        _ => Finding::wrong(what, shown, format!("at most {}", names(expected.capabilities, all))),
+        _ => Finding::wrong(what, shown, format!("at most {}", names(most, all))),
     }
 }
 
-/// Nothing hands capabilities on; an init may do so for its own services.
+/// Nothing hands capabilities on, but what is added by name to another user than root; an init may do so for its services.
 fn inherited(expected: &Expected, what: &str, found: u64) -> Finding {
-    let allowed = if expected.boots { expected.capabilities } else { 0 };
+    let allowed = if expected.boots { expected.capabilities } else { expected.named };
     match found & !allowed {
+        0 if found & expected.added != 0 => {
+            Finding::weaker(what, names(found, u64::MAX), "security.capabilities.add, for another user than root")
+        }
         0 => Finding::ok(what, names(found, u64::MAX)),
         _ => Finding::wrong(what, names(found, u64::MAX), names(allowed, u64::MAX)),
     }
@@ -99,10 +107,15 @@ fn filter(facts: &Facts, expected: &Expected, process: &Process) -> Finding {
     }
 }
 
-fn label(process: &Process) -> Finding {
-    match process.label.as_str() {
-        "" => Finding::note("security label", "none"),
-        label => Finding::note("security label", label),
+/// AppArmor adds its mode to the name of a profile, as in "web (enforce)".
+fn label(expected: &Expected, process: &Process) -> Finding {
+    let found = if process.label.is_empty() { "none" } else { &process.label };
+    match &expected.label {
+        Some(wanted) if found == wanted || found.strip_suffix(" (enforce)") == Some(wanted) => {
+            Finding::ok("security label", found)
+        }
+        Some(wanted) => Finding::wrong("security label", found, wanted),
+        None => Finding::note("security label", found),
     }
 }
 

@@ -29,6 +29,7 @@ fn process(pid: i32) -> Process {
     Process {
         pid,
         command: "sleep".into(),
+        uid: 524_288,
         namespaces: namespaces(100),
         uid_map: vec![[0, 524_288, 65_536]],
         gid_map: vec![[0, 524_288, 65_536]],
@@ -52,19 +53,20 @@ fn clean() -> Facts {
         processes: vec![process(10), process(11)],
         host: Host { namespaces: namespaces(1), capabilities: (1 << 41) - 1, ..Host::default() },
         mounts: vec![
-            mount(1, 0, "/", "ext4", "rw,nodev"),
+            mount(1, 0, "/", "ext4", "rw,nosuid,nodev"),
             mount(2, 1, "/proc", "proc", "rw,nosuid,nodev,noexec"),
             mount(3, 2, "/proc/sys", "proc", quiet),
-            mount(4, 2, "/proc/kcore", "tmpfs", quiet),
+            mount(4, 2, "/proc/kcore", "devtmpfs", "rw,nosuid"),
             mount(5, 2, "/proc/acpi", "tmpfs", quiet),
             mount(6, 1, "/sys", "sysfs", quiet),
             mount(7, 1, "/dev", "tmpfs", "rw,nosuid"),
         ],
-        nodes: vec![
-            Node { path: "/proc/kcore".into(), kind: NodeKind::Other },
-            Node { path: "/proc/acpi".into(), kind: NodeKind::Directory },
-            Node { path: "/dev/null".into(), kind: NodeKind::Char(1, 3) },
-        ],
+        nodes: [
+            ("/proc/kcore".to_owned(), NodeKind::Char(1, 3)),
+            ("/proc/acpi".to_owned(), NodeKind::Directory),
+            ("/dev/null".to_owned(), NodeKind::Char(1, 3)),
+        ]
+        .into(),
         kernel_paths: ["/proc/kcore", "/proc/acpi", "/proc/sys", "/sys"].map(str::to_owned).into(),
         unit: Unit {
             device_policy: "closed".into(),
@@ -194,12 +196,10 @@ fn what_is_seen_is_what_is_on_top() {
 #[test]
 fn a_mask_is_nothing_of_the_kernels() {
     let mut facts = clean();
-    facts.mounts[3].options.retain(|option| option != "ro");
+    facts.nodes.insert("/proc/kcore".into(), NodeKind::Other);
     facts.mounts.retain(|mount| mount.target != "/proc/acpi");
-    let shown = |path| Finding::wrong(path, "the kernel's own can be read", "made empty");
+    let shown = |path| Finding::wrong(path, "what lies there can be read", "made empty");
     assert_eq!(weak(&facts, ""), [shown("/proc/acpi"), shown("/proc/kcore")]);
-    let declared = "[security]\nunmask = [\"/proc/acpi\", \"/proc/kcore\"]";
-    assert!(weak(&facts, declared).iter().all(|finding| finding.key.is_some()));
 }
 
 #[test]
@@ -262,16 +262,17 @@ fn its_own_control_group_is_wrong_unless_delegated() {
 #[test]
 fn a_device_that_nobody_named_is_wrong() {
     let mut facts = clean();
-    facts.nodes.push(Node { path: "/dev/sda".into(), kind: NodeKind::Block(8, 0) });
+    facts.nodes.insert("/dev/sda".into(), NodeKind::Block(8, 0));
     facts.unit.device_allow = vec![("char-*".into(), "m".into()), ("/dev/sda".into(), "rw".into())];
     let wanted = [
         Finding::wrong("device /dev/sda", "block device 8:0", "nothing: the definition does not name it"),
-        Finding::wrong("device policy", "/dev/sda may be opened (rw)", "no more than the usual ones"),
+        Finding::wrong(
+            "device policy",
+            "/dev/sda may be opened (rw)",
+            "no more than the usual ones, and those of the definition",
+        ),
     ];
     assert_eq!(weak(&facts, ""), wanted);
-    let declared = weak(&facts, "[[device]]\nsource = \"/dev/sda\"");
-    assert!(declared.len() == 2 && declared.iter().all(|finding| finding.key.is_some()), "{declared:?}");
-    assert_eq!(weak(&facts, "[[device]]\nsource = \"/dev/sda\"\naccess = \"r\"").last(), wanted.last());
 }
 
 #[test]
@@ -301,4 +302,54 @@ fn a_link_is_a_port_of_its_bridge() {
     assert_eq!(weak(&facts, ""), [Finding::wrong("link eth0", found, "nothing: the definition does not name it")]);
     facts.links = vec![link(Some(end("br1")))];
     assert_eq!(weak(&facts, text), [Finding::wrong("link eth0", "veth, vb-1, a port of br1", "a port of br0")]);
+}
+
+#[test]
+fn what_is_declared_of_the_kernel_and_of_devices_has_its_key() {
+    let text = "security.unmask = [\"/proc/kcore\"]\n[[device]]\nsource = \"/dev/fuse\"\naccess = \"r\"";
+    let mut facts = clean();
+    facts.mounts.retain(|mount| mount.target != "/proc/kcore");
+    facts.nodes.insert("/dev/fuse".into(), NodeKind::Char(10, 229));
+    facts.unit.device_allow = vec![("/dev/fuse".into(), "r".into())];
+    let key = "[[device]] source = \"/dev/fuse\"";
+    let unmask = "security.unmask = [\"/proc/kcore\"]";
+    let wanted = [
+        Finding::weaker("/proc/kcore", "the kernel's own can be read", unmask),
+        Finding::weaker("device /dev/fuse", "character device 10:229", key),
+        Finding::weaker("device policy", "/dev/fuse may be opened (r)", key),
+    ];
+    assert_eq!(weak(&facts, text), wanted);
+    facts.unit.device_allow = vec![("/dev/fuse".into(), "rw".into())];
+    assert_eq!(weak(&facts, text)[2].verdict, Verdict::Wrong, "more than it was given");
+}
+
+#[test]
+fn each_cpu_has_its_mask_and_the_hosts_network_more_of_them() {
+    let mut facts = clean();
+    let throttle = "/sys/devices/system/cpu/cpu12/thermal_throttle";
+    facts.kernel_paths.extend([throttle, "/sys/kernel/debug"].map(str::to_owned));
+    let shown = |path: &str| Finding::wrong(path, "what lies there can be read", "made empty");
+    assert_eq!(weak(&facts, ""), [shown(throttle)]);
+    let host = facts.host.namespaces["net"];
+    for process in &mut facts.processes {
+        process.namespaces.insert("net", host);
+    }
+    let all = weak(&facts, "namespaces.network = \"host\"");
+    assert!(all.contains(&shown("/sys/kernel/debug")), "{all:?}");
+}
+
+#[test]
+fn another_user_has_what_is_named_and_a_label_is_what_it_says() {
+    let mut facts = clean();
+    facts.processes.truncate(1);
+    let user = "user = \"33\"\nsecurity.apparmor = \"web\"";
+    facts.processes[0].label = "web (enforce)".into();
+    assert_eq!(weak(&facts, user), [], "root in the image may be called 33");
+    facts.processes[0].uid = 524_288 + 33;
+    let whats: Vec<_> = weak(&facts, user).into_iter().map(|finding| finding.what).collect();
+    assert_eq!(whats, ["capabilities, bounding", "capabilities, in effect"]);
+    facts.processes[0].capabilities = Capabilities::default();
+    assert_eq!(weak(&facts, user), []);
+    facts.processes[0].label = "web (complain)".into();
+    assert_eq!(weak(&facts, user), [Finding::wrong("security label", "web (complain)", "web")]);
 }

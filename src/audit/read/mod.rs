@@ -17,8 +17,8 @@ use process::Proc;
 /// What systemd has of a limit.
 const LIMITS: [&str; 4] = ["TasksMax", "MemoryMax", "MemorySwapMax", "CPUQuotaPerSecUSec"];
 
-/// Reads everything about a running container. `paths` are those of the kernel that somebody will ask for.
-pub fn read(manager: &Manager, name: &str, paths: &[&str]) -> Result<Facts> {
+/// Reads everything about a running container. `paths` are those that somebody will ask for; `cpu*` is each of the CPUs.
+pub fn read(manager: &Manager, name: &str, paths: &[String]) -> Result<Facts> {
     let kept = manager.keep();
     let unit = format!("soute@{name}.service");
     let not_running = || Error::new(Exit::NotRunning, format!("{name} is not running"));
@@ -36,6 +36,7 @@ pub fn read(manager: &Manager, name: &str, paths: &[&str]) -> Result<Facts> {
     let host = host()?;
     let mounts = tables::mounts(&proc.text("mountinfo")?);
     let tree = tree::Tree::open(&proc, &mounts)?;
+    let paths = &each_cpu(paths);
     let net = |namespaces: &super::facts::Namespaces| namespaces.get("net").copied();
     let own_network = processes.first().is_some_and(|main| net(&main.namespaces) != net(&host.namespaces));
     Ok(Facts {
@@ -51,6 +52,19 @@ pub fn read(manager: &Manager, name: &str, paths: &[&str]) -> Result<Facts> {
         neighbours,
         mounts,
     })
+}
+
+/// The CPUs are those of the host, whatever the container shows.
+fn each_cpu(paths: &[String]) -> Vec<String> {
+    let entries = std::fs::read_dir("/sys/devices/system/cpu").into_iter().flatten().filter_map(|entry| entry.ok());
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_cpu = |name: &String| name.strip_prefix("cpu").is_some_and(|number| number.parse::<u32>().is_ok());
+    let cpus: Vec<String> = names.filter(is_cpu).collect();
+    let expand = |path: &String| match path.contains("cpu*") {
+        true => cpus.iter().map(|cpu| path.replace("cpu*", cpu)).collect(),
+        false => vec![path.clone()],
+    };
+    paths.iter().flat_map(expand).collect()
 }
 
 /// The main process and the cgroup of a unit that is up.

@@ -93,6 +93,7 @@ fn one(proc: &Proc) -> Result<Process> {
         namespaces: proc.namespaces()?,
         uid_map: proc.id_map("uid_map")?,
         gid_map: proc.id_map("gid_map")?,
+        uid: u64::MAX,
         no_new_privileges: true,
         seccomp: (u32::MAX, None),
         label: label(proc),
@@ -111,6 +112,9 @@ fn one(proc: &Proc) -> Result<Process> {
 fn add_thread(process: &mut Process, status: &BTreeMap<String, String>) {
     let set = |key: &str| status.get(key).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(u64::MAX);
     let number = |key: &str| status.get(key).and_then(|text| tables::number::<u32>(text));
+    // Real, effective, saved, and of the file system.
+    let effective = status.get("Uid").and_then(|ids| ids.split_whitespace().nth(1)?.parse().ok());
+    process.uid = process.uid.min(effective.unwrap_or(0));
     let all = &mut process.capabilities;
     *all = Capabilities {
         bounding: all.bounding | set("CapBnd"),

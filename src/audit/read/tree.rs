@@ -1,17 +1,20 @@
 //! What the container sees: looked at through a descriptor of its root, and never opened. A file system that a program
 //! serves could let us wait for ever, so that nothing is looked at but where the kernel itself answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, major, minor, openat, openat2};
 
 use super::process::Proc;
-use crate::audit::facts::{Facts, Mount, Node, NodeKind, is_below};
+use crate::audit::facts::{Facts, LOOKED_AT, Mount, NodeKind, is_below};
 use crate::error::{Context, Result};
 
 /// File systems that answer by themselves.
-const OWN: [&str; 8] = ["proc", "sysfs", "tmpfs", "devtmpfs", "devpts", "mqueue", "cgroup2", "ramfs"];
+const OWN: [&str; 13] = [
+    "proc", "sysfs", "tmpfs", "devtmpfs", "devpts", "mqueue", "cgroup2", "ramfs", "ext4", "xfs", "btrfs", "erofs",
+    "squashfs",
+];
 /// A directory of more entries than this is no /dev.
 const MOST: usize = 10_000;
 
@@ -31,19 +34,18 @@ impl<'a> Tree<'a> {
     }
 
     /// Those of the paths that are there.
-    pub fn existing(&self, paths: &[&str]) -> BTreeSet<String> {
-        paths.iter().filter(|path| self.look(path).is_some()).map(|path| (*path).to_owned()).collect()
+    pub fn existing(&self, paths: &[String]) -> BTreeSet<String> {
+        paths.iter().filter(|path| self.look(path).is_some()).cloned().collect()
     }
 
     /// The paths, everything in /dev, and what else may be a mount of a single file.
-    pub fn nodes(&self, paths: &[&str]) -> Vec<Node> {
+    pub fn nodes(&self, paths: &[String]) -> BTreeMap<String, NodeKind> {
         let single = self.mounts.iter().filter(|mount| mount.root != "/" || mount.kind == "devtmpfs");
-        let single = single.map(|mount| mount.target.clone());
-        let all: BTreeSet<String> =
-            single.chain(paths.iter().map(|path| (*path).to_owned())).chain(self.list("/dev")).collect();
+        let single = single.take(LOOKED_AT).map(|mount| mount.target.clone());
+        let all: BTreeSet<String> = single.chain(paths.iter().cloned()).chain(self.list("/dev")).collect();
         let node = |path: String| {
             let kind = kind_of(&self.look(&path)?);
-            (!matches!(kind, NodeKind::Other)).then_some(Node { path, kind })
+            (!matches!(kind, NodeKind::Other)).then_some((path, kind))
         };
         all.into_iter().filter_map(node).collect()
     }
@@ -93,6 +95,7 @@ pub fn kind_of(stat: &Stat) -> NodeKind {
         FileType::BlockDevice => NodeKind::Block(device.0, device.1),
         FileType::Fifo => NodeKind::Fifo,
         FileType::Socket => NodeKind::Socket,
+        FileType::RegularFile if stat.st_size == 0 => NodeKind::Empty,
         FileType::Directory => NodeKind::Directory,
         _ => NodeKind::Other,
     }
