@@ -7,6 +7,7 @@ both!(
     clean_container_is_ok_throughout,
     every_declared_weakness_is_named_by_its_key,
     devices_masks_and_users_are_told,
+    every_kind_of_container_is_ok,
     booting_container_is_ok,
     what_cannot_be_audited_has_its_exit_status,
 );
@@ -111,6 +112,38 @@ fn devices_masks_and_users_are_told(lab: &Lab) {
         line 'ok +capabilities, in effect +none$'
         is "plain: as safe as by default" "$(tail -n 1 <<<"$table")"
         soute stop tools other plain"#,
+    );
+}
+
+/// What soute itself puts into containers is nobody's weakness.
+fn every_kind_of_container_is_ok(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        mkdir -p /srv/shared
+        mountpoint -q /srv/shared || { mount -t tmpfs none /srv/shared; mount --make-shared /srv/shared; }
+        define reaped 'init = "reaper"' 'hostname = "other"' 'timezone = "UTC"' '[dns]' 'servers = ["192.0.2.1"]' \
+            '[hosts]' '"a.example" = "192.0.2.2"'
+        define sealed '[disk]' 'mode = "read-only"'
+        define bound '[[mount]]' 'type = "volume"' 'source = "kept"' 'target = "/kept"' \
+            '[[mount]]' 'source = "/srv/shared"' 'target = "/shared"' '[[mount]]' 'type = "tmpfs"' 'target = "/dev/shm"'
+        define quiet '[log]' 'output = "none"'
+        soute start reaped sealed bound quiet
+        soute run -d --name single busybox -- sleep 1000
+        soute run --network host --name attached busybox -- sleep 1000 </dev/null &>/dev/null &
+        soon is_state attached active
+        # It has no definition anywhere: what it was declared to be is known all the same.
+        grep -E '^weaker +namespace net .*namespaces.network = "host"$' <<<"$(soute audit attached)" >/dev/null
+        soute stop attached
+        for name in reaped sealed bound quiet single; do
+            table=$(soute audit $name) || die "$? $table"
+            is "" "$(grep -E '^(WRONG|weaker) ' <<<"$table" || true)"
+        done
+        # What is mounted on the host now is not seen inside.
+        mkdir -p /srv/shared/later && mount -t tmpfs none /srv/shared/later
+        soute audit bound >/dev/null
+        umount /srv/shared/later /srv/shared
+        soute stop reaped sealed bound quiet single"#,
     );
 }
 
