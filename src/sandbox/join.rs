@@ -65,7 +65,7 @@ fn take_limits(target: &Target) -> Result<()> {
     let path = |pid: &str| format!("/proc/{pid}/oom_score_adj");
     let score = std::fs::read(path(&target.pid.to_string())).context("cannot read the payload's OOM score")?;
     let _ = std::fs::write(path("self"), score);
-    Ok(())
+    raw::take_priorities(target.pid).context("cannot take over the payload's priorities")
 }
 
 fn enter(target: &Target, own: Namespaces) -> Result<()> {

@@ -320,6 +320,44 @@ pub fn set_limits(resource: u32, (soft, hard): (u64, u64)) -> Result<()> {
     if result == 0 { Ok(()) } else { Err(last_error()) }
 }
 
+/// `struct sched_attr`, linux/sched/types.h, in its first version.
+#[repr(C)]
+#[derive(Default)]
+struct Scheduling {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+/// Gives the caller the scheduling policy, the nice value and the IO priority that another process has.
+pub fn take_priorities(of: Pid) -> Result<()> {
+    const IOPRIO_WHO_PROCESS: libc::c_int = 1;
+    let mut scheduling = Scheduling::default();
+    let pid = of.as_raw_nonzero().get();
+    // SAFETY: at most the size given is written to a structure that lives through the call.
+    let result =
+        unsafe { libc::syscall(libc::SYS_sched_getattr, pid, &raw mut scheduling, size_of::<Scheduling>(), 0) };
+    if result != 0 {
+        return Err(last_error());
+    }
+    // SAFETY: the structure lives through the call, and tells its own size; nothing is written.
+    if unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const scheduling, 0) } != 0 {
+        return Err(last_error());
+    }
+    // SAFETY: numbers only, no memory is touched.
+    let priority = unsafe { libc::syscall(libc::SYS_ioprio_get, IOPRIO_WHO_PROCESS, pid) };
+    // SAFETY: numbers only, no memory is touched.
+    if priority < 0 || unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priority) } != 0 {
+        return Err(last_error());
+    }
+    Ok(())
+}
+
 fn last_error() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
