@@ -9,6 +9,7 @@ mod comparison;
 mod definitions;
 mod images;
 mod inside;
+mod neighbours;
 mod privileges;
 mod profile;
 mod terminal;

@@ -13,6 +13,9 @@ both!(
     a_container_with_a_reaper_has_one_profile,
     a_container_that_boots_has_one_profile,
     changed_capabilities_are_one_profile,
+    a_container_without_a_filter_has_one_profile,
+    root_of_the_host_has_one_profile,
+    what_systemd_limits_has_one_profile,
 );
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -53,6 +56,30 @@ fn changed_capabilities_are_one_profile(lab: &Lab) {
     );
     assert_eq!(report.get("status.CapBnd"), "00000000800415fa");
     assert_eq!(report.get("status.NoNewPrivs"), "0");
+}
+
+fn a_container_without_a_filter_has_one_profile(lab: &Lab) {
+    let report = one_profile(lab, "p-unfiltered", "security.seccomp = 'off'\ndisk.mode = 'fresh'");
+    assert_eq!(report.get("status.Seccomp"), "0");
+}
+
+fn root_of_the_host_has_one_profile(lab: &Lab) {
+    let report = one_profile(lab, "p-host", "namespaces.user = 'host'\nsecurity.allow-syscalls = ['mbind']");
+    assert_eq!(report.get("namespace.user"), "host");
+    assert_eq!(report.get("status.Seccomp"), "2");
+}
+
+/// What the payload inherits of the unit, a command has to be given.
+fn what_systemd_limits_has_one_profile(lab: &Lab) {
+    let report = one_profile(
+        lab,
+        "p-limited",
+        "umask = '0077'\nlimits.rlimits = { nofile = '100:200', core = 1024 }\nlimits.cpu-set = '0'\n\
+         systemd = { OOMScoreAdjust = 500, Nice = 5, IOSchedulingClass = 'idle', CPUSchedulingPolicy = 'batch' }",
+    );
+    assert_eq!(report.get("limit.Max-open-files"), "100 200");
+    assert_eq!(report.get("oom_score_adj"), "500");
+    assert_eq!(report.get("process.nice"), "15");
 }
 
 /// Starts a container by every way there is, goes into it by every way, and compares. Gives the report of the start.
