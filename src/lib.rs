@@ -20,7 +20,7 @@
 //! first four.
 //!
 //! Around it: [`commands`] has a file for each verb and puts the others together, [`terminal`] relays for the attached
-//! ones, [`output`] is what users read. [`layout`] says where everything lives, [`file`] reads and writes what is small, [`settings`] what the host decides,
+//! ones, [`output`] is what users read. [`layout`] says where everything lives, [`mod@file`] reads and writes what is small, [`settings`] what the host decides,
 //! [`instances`] who runs, and [`error`] is the voice of every failure.
 
 pub mod definition;
