@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::definition::directives::{self, Kind};
-use crate::definition::types::{Signal, Span};
+use crate::definition::types::{Capability, Signal, Span};
 use crate::plan::{Exec, ExitStatuses, Property, Unit, Value};
 
 /// What goes into `[Unit]`; the rest of a service's properties is `[Service]`.
@@ -131,9 +131,15 @@ fn long(name: &str, number: u64) -> String {
         // The parser takes hexadecimal digits here, with or without a prefix.
         "CoredumpFilter" => format!("{number:#x}"),
         "TimerSlackNSec" => format!("{number}ns"),
+        "CapabilityBoundingSet" => capabilities(number),
         _ if name.ends_with("USec") && number != u64::MAX => Span(Duration::from_micros(number)).to_string(),
         _ => finite(number),
     }
+}
+
+fn capabilities(mask: u64) -> String {
+    let named = Capability::all().filter(|capability| mask & 1 << capability.number() != 0);
+    named.map(|capability| capability.to_string()).collect::<Vec<_>>().join(" ")
 }
 
 fn finite(number: u64) -> String {

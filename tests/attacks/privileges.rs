@@ -8,6 +8,7 @@ both!(
     attack_07_kernel_paths_are_empty_or_read_only,
     attack_07_masks_are_ours_and_follow_no_link_out,
     attack_07_devices_are_those_of_the_definition,
+    attack_45_the_unit_is_rated_within_its_limit,
 );
 
 fn attack_07_no_user_has_a_capability_that_nobody_gave(lab: &Lab) {
@@ -166,5 +167,24 @@ fn attack_07_devices_are_those_of_the_definition(lab: &Lab) {
         has "$(soute check dev-rw 2>&1)" "the container uses the host's device /dev/lab-loop"
         soute stop dev-{rw,r,user,none,absent}
         rm /dev/lab-loop /dev/lab-file"#,
+    );
+}
+
+/// What systemd's own rating says of the unit: it sees nothing of what the runner does inside. Every further restriction of
+/// systemd's is a mount namespace or a filter compiled at each start, or would keep the runner from its work.
+fn attack_45_the_unit_is_rated_within_its_limit(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        define rated
+        soute start rated
+        level=$(systemd-analyze security --no-pager soute@rated | tee /dev/stderr | sed -n 's/.*Overall exposure level[^:]*: \([0-9]*\)\.\([0-9]\).*/\1\2/p')
+        [ "$level" -gt 10 ] && [ "$level" -le 89 ] || die "it is $level tenths"
+        # The premise: less than that is worse.
+        systemd-run --quiet --unit bare sleep infinity
+        bare=$(systemd-analyze security --no-pager bare | sed -n 's/.*Overall exposure level[^:]*: \([0-9]*\)\.\([0-9]\).*/\1\2/p')
+        systemctl stop bare
+        [ "$level" -lt "$bare" ] || die "$level, and $bare for a service of nothing"
+        soute stop rated"#,
     );
 }

@@ -224,6 +224,21 @@ fn log(definition: &Definition, facts: &Facts) -> Vec<Property> {
     list
 }
 
+/// What nobody in the unit has to do with, the runner included: modules, raw devices, clocks, the host's power, audit, other
+/// security modules, the kernel's log, alarms, tracing, BPF.
+const NEVER: [u32; 18] = [11, 14, 15, 16, 17, 20, 22, 25, 26, 28, 30, 32, 33, 34, 35, 36, 37, 40];
+
+/// What the runner needs, and where ids are the host's what the payload is granted; in ids of its own it has a set of its
+/// own, see user_namespaces(7).
+fn bounding_set(sandbox: &Sandbox) -> u64 {
+    /// CAP_CHECKPOINT_RESTORE, the last that systemd 252 knows.
+    const LAST: u32 = 40;
+    let all = (0..=LAST).fold(0, |all, number| all | 1 << number);
+    let never = NEVER.iter().fold(0, |never, number| never | 1 << number);
+    let granted = if sandbox.namespaces.user { 0 } else { sandbox.process.capabilities };
+    all & !never | granted
+}
+
 /// What systemd itself keeps from the payload. Not more than the runner can bear: it mounts, maps ids and makes namespaces.
 fn confinement(sandbox: &Sandbox, facts: &Facts) -> Vec<Property> {
     // "m" alone lets the runner copy an image's device nodes. The payload can neither make one, without CAP_MKNOD in the
@@ -236,6 +251,9 @@ fn confinement(sandbox: &Sandbox, facts: &Facts) -> Vec<Property> {
     let declared = sandbox.devices.iter().map(|device| (device.source.display().to_string(), device.access.clone()));
     let devices = devices.chain(declared).collect();
     let mut list = vec![
+        Property::new("CapabilityBoundingSet", Value::U64(bounding_set(sandbox))),
+        // It goes with execve(2) to whatever follows: not where sudo is to work.
+        Property::new("NoNewPrivileges", Value::Bool(sandbox.process.no_new_privileges)),
         text("KeyringMode", "private"),
         text("DevicePolicy", "closed"),
         Property::new("DeviceAllow", Value::DeviceAllow(devices)),
