@@ -345,14 +345,27 @@ pub fn take_priorities(of: Pid) -> Result<()> {
     if result != 0 {
         return Err(last_error());
     }
-    // SAFETY: the structure lives through the call, and tells its own size; nothing is written.
-    if unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const scheduling, 0) } != 0 {
-        return Err(last_error());
-    }
+    schedule(&scheduling)?;
     // SAFETY: numbers only, no memory is touched.
     let priority = unsafe { libc::syscall(libc::SYS_ioprio_get, IOPRIO_WHO_PROCESS, pid) };
     // SAFETY: numbers only, no memory is touched.
     if priority < 0 || unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, priority) } != 0 {
+        return Err(last_error());
+    }
+    Ok(())
+}
+
+/// Puts the caller before every process that is not a real-time one; none that it makes has that from it.
+pub fn go_first() -> Result<()> {
+    const SCHED_FLAG_RESET_ON_FORK: u64 = 1;
+    let policy = u32::try_from(libc::SCHED_FIFO).unwrap_or_default();
+    let size = u32::try_from(size_of::<Scheduling>()).unwrap_or_default();
+    schedule(&Scheduling { size, policy, priority: 1, flags: SCHED_FLAG_RESET_ON_FORK, ..Scheduling::default() })
+}
+
+fn schedule(scheduling: &Scheduling) -> Result<()> {
+    // SAFETY: the structure lives through the call, and tells its own size; nothing is written.
+    if unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const *scheduling, 0) } != 0 {
         return Err(last_error());
     }
     Ok(())

@@ -113,6 +113,9 @@ impl Payload {
         instances::add(layout, &Instance::now(&plan.name, &plan.image.name, pid, addresses.collect()))?;
         systemd.tell(&format!("MAINPID={pid}"))?;
         systemd.barrier()?;
+        // The payload may be over 0.1 ms from now, and systemd takes one that ended before it was ready for a failed start:
+        // READY=1 must not wait for a processor. Some kernels give no real-time to a unit; then it may have to.
+        let _ = raw::go_first();
         channel.say(&Message::Go)?;
         match channel.hear()? {
             Message::Closed => Ok(()),
