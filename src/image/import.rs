@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::access::open_dir;
 use super::archive::{Archive, has_checksum};
 use super::copy::{self, Options as CopyOptions, Progress};
+use super::decompress;
 use super::digest::{self, Digested};
 use super::extract::extract;
 use super::lock::Lock;
@@ -127,9 +128,7 @@ fn unpack(file: &File, staging: &Staging, progress: &mut Progress<'_>) -> Result
     let root = copy::create_root(staging.dir(), ROOT)?;
     let total = file.metadata()?.len();
     let counted = Counted { file, done: 0, total, progress };
-    let (reader, _) = niffler::get_reader(Box::new(io::BufReader::with_capacity(256 << 10, counted)))
-        .map_err(|error| Error::failed(format!("cannot decompress it: {error}")))?;
-    let mut archive = Archive::new(reader);
+    let mut archive = Archive::new(decompress::reader(io::BufReader::with_capacity(256 << 10, counted))?);
     extract(&mut archive, root.as_fd())?;
     archive.finish(MAX_TRAILER)?;
     tree_digest(staging.dir())
@@ -151,7 +150,7 @@ fn raw(
 
 /// Compressed, or with a tar header at its beginning. A file system never begins so.
 fn is_archive(head: &[u8]) -> bool {
-    const COMPRESSED: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], b"\xfd7zXZ\0", b"BZh"];
+    const COMPRESSED: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], decompress::XZ, b"BZh"];
     COMPRESSED.iter().any(|magic| head.starts_with(magic)) || has_checksum(head)
 }
 

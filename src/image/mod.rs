@@ -11,6 +11,7 @@ pub mod attributes;
 pub mod btrfs;
 pub mod content;
 pub mod copy;
+pub mod decompress;
 pub mod delete;
 pub mod digest;
 pub mod disk;

@@ -52,6 +52,7 @@ fn gnu_tar_in_every_dress_gives_what_the_directory_gives() {
         ("gz", &["--format=posix", "--sparse", "--xattrs", "--xattrs-include=*", "--acls", "--gzip"]),
         ("zst", &["--format=posix", "--sparse", "--xattrs", "--xattrs-include=*", "--acls", "--zstd"]),
         ("xz", &["--format=posix", "--sparse", "--xattrs", "--xattrs-include=*", "--acls", "--xz"]),
+        ("bz2", &["--format=posix", "--sparse", "--xattrs", "--xattrs-include=*", "--acls", "--bzip2"]),
     ] {
         let mut all = vec!["--numeric-owner", "--create", "--file", archive.to_str().unwrap(), "--directory"];
         all.extend([source.to_str().unwrap()].iter().chain(arguments).chain(&["."]));
@@ -79,6 +80,21 @@ fn gnu_tar_in_every_dress_gives_what_the_directory_gives() {
     fs::create_dir(&by_tar).unwrap();
     run("tar", &["--numeric-owner", "--same-owner", "-xpf", archive.to_str().unwrap(), "-C", by_tar.to_str().unwrap()]);
     assert_same(&listing(&root("gnu"), false), &listing(&by_tar, false));
+}
+
+/// tar(1) cannot, so no other test has one.
+#[test]
+#[ignore = "rung 1: needs root"]
+fn a_directory_is_imported_with_its_sockets_and_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path().join("host"));
+    let source = dir.path().join("source");
+    fs::create_dir(&source).unwrap();
+    everything(&source);
+    let wanted = listing(&source, false);
+    assert!(wanted.contains("\"socket\" 140"), "the premise: {wanted}");
+    imported(&layout, "i", &source);
+    assert_same(&listing(&layout.images().join("i/root"), false), &wanted);
 }
 
 #[test]

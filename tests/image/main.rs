@@ -1,6 +1,7 @@
 //! The store on real file systems. Pure ones run with `cargo test`, those of rung 1 with `make test`, as root.
 
 mod copy;
+mod decompress;
 mod disk;
 mod import;
 mod lab;
