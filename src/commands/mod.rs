@@ -70,7 +70,9 @@ pub fn main() -> ExitCode {
 /// The voice of every failure. It may repeat what a payload, an image or a file name says: nothing for a terminal to obey.
 pub fn report(error: &Error) {
     let text: Vec<_> = error.to_string().lines().map(escaped).collect();
-    eprintln!("soute: {}", text.join("\n"));
+    let refused = error.exit() == Exit::NotPermitted && !rustix::process::geteuid().is_root();
+    let hint = if refused { " (not permitted: are you root?)" } else { "" };
+    eprintln!("soute: {}{hint}", text.join("\n"));
 }
 
 /// Tries all names, tells of each that failed, and ends as the first failure says.

@@ -17,3 +17,4 @@ mod seccomp;
 mod shared;
 mod stop;
 mod systemctl;
+mod users;

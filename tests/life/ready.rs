@@ -41,6 +41,10 @@ fn never_ready_is_a_timeout(lab: &Lab) {
     run(
         lab,
         r#"
+        # A start that copies has half a minute.
+        define mute 'start-timeout = "300ms"'
+        soute start mute
+        soute stop mute
         define mute 'ready = "notify"' 'start-timeout = "300ms"' 'restart.policy = "no"'
         has "$(fails 8 soute start mute)" "cannot start mute"
         is timeout "$(prop mute Result)"

@@ -9,6 +9,7 @@ both!(
     what_cannot_work_is_loud,
     failed_units_show_and_start_again,
     drop_ins_apply,
+    cgtop_has_a_line_for_each,
     enable_and_disable_are_systemctls_own,
 );
 
@@ -149,5 +150,22 @@ fn enable_and_disable_are_systemctls_own(lab: &Lab) {
         is active "$(state listed)"
         systemctl disable --now soute-start@listed
         soon is_state listed inactive"#,
+    );
+}
+
+fn cgtop_has_a_line_for_each(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        define top-one
+        define top-two
+        soute start top-one
+        # The group of the first, and of none that does not run.
+        shown=$(systemd-cgtop -b -n 2 -d 100ms soute.slice)
+        has "$shown" "soute.slice/soute@top-one.service"
+        lacks "$shown" "soute.slice/soute@top-two.service"
+        soute start top-two
+        has "$(systemd-cgtop -b -n 2 -d 100ms soute.slice)" "soute.slice/soute@top-two.service"
+        soute stop top-one top-two"#,
     );
 }
