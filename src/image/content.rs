@@ -1,12 +1,13 @@
 //! The bytes of one file: shared where the file system can, else copied with their holes.
 
 use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, SeekFrom, copy_file_range, fstat, ftruncate, ioctl_ficlone, seek};
+use rustix::fs::{FileType, SeekFrom, copy_file_range, fstat, ftruncate, ioctl_ficlone, seek, syncfs};
 use rustix::io::{Errno, Result, pread, pwrite};
 
-/// So much at a time, so that progress is seen.
-const CHUNK: u64 = 64 << 20;
+/// So much at a time, so that progress is seen, on a slow device too.
+const CHUNK: u64 = 1 << 20;
 const BUFFER: usize = 256 << 10;
 
 /// Copies contents from one file system to another, and remembers what these two can do.
@@ -16,19 +17,21 @@ pub struct Copier {
     reflink: bool,
     in_kernel: bool,
     buffer: Vec<u8>,
+    written: Option<Written>,
     /// Files whose bytes had to be copied.
     pub copied: u64,
     /// Files whose bytes are shared.
     pub cloned: u64,
 }
 
-impl Default for Copier {
-    fn default() -> Self {
-        Self { reflink: true, in_kernel: true, buffer: Vec::new(), copied: 0, cloned: 0 }
-    }
-}
-
 impl Copier {
+    /// `durable` copies are written to the device as they are made: what page cache takes at once a slow or limited device
+    /// would else take minutes for at the end, and nobody could tell how far it is.
+    pub fn new(durable: bool) -> Self {
+        let written = durable.then(Written::default);
+        Self { reflink: true, in_kernel: true, buffer: Vec::new(), written, copied: 0, cloned: 0 }
+    }
+
     /// Makes the empty file `to` equal to `from`; `progress` gets the bytes done since it was last called.
     pub fn copy(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, progress: &mut dyn FnMut(u64)) -> Result<()> {
         let stat = fstat(from)?;
@@ -105,7 +108,7 @@ impl Copier {
             match copy_file_range(from, Some(&mut source), to, Some(&mut target), wanted) {
                 // 0 is also the answer of file systems whose sizes are made up.
                 Ok(0) => break,
-                Ok(done) => progress(done as u64),
+                Ok(done) => self.wrote(to, done as u64, progress)?,
                 Err(Errno::INTR) => {}
                 Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.in_kernel = false,
                 Err(error) => return Err(error),
@@ -135,8 +138,47 @@ impl Copier {
                 written += pwrite(to, &self.buffer[written..read], at + written as u64)?;
             }
             at += read as u64;
-            progress(read as u64);
+            self.wrote(to, read as u64, progress)?;
         }
+        Ok(())
+    }
+
+    fn wrote(&mut self, to: BorrowedFd<'_>, bytes: u64, progress: &mut dyn FnMut(u64)) -> Result<()> {
+        self.written.as_mut().map_or(Ok(()), |written| written.add(to, bytes))?;
+        progress(bytes);
+        Ok(())
+    }
+}
+
+/// What page cache may still hold of a copy.
+#[derive(Debug)]
+struct Written {
+    bytes: u64,
+    /// About as much as the device takes in half a second.
+    at_most: u64,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { bytes: 0, at_most: 4 << 20 }
+    }
+}
+
+impl Written {
+    fn add(&mut self, to: BorrowedFd<'_>, bytes: u64) -> Result<()> {
+        self.bytes += bytes;
+        if self.bytes < self.at_most {
+            return Ok(());
+        }
+        let began = Instant::now();
+        // Of the file system, not of the file: there may be thousands of small ones, and each would be a commit.
+        syncfs(to)?;
+        self.bytes = 0;
+        self.at_most = match began.elapsed() {
+            fast if fast < Duration::from_millis(250) => (self.at_most * 2).min(256 << 20),
+            slow if slow > Duration::from_secs(1) => (self.at_most / 2).max(1 << 20),
+            _ => self.at_most,
+        };
         Ok(())
     }
 }

@@ -54,6 +54,8 @@ pub struct Options {
     pub shift: Option<u32>,
     /// Bytes to come, for progress.
     pub total: Option<u64>,
+    /// What is copied has to be on the device before long.
+    pub durable: bool,
 }
 
 /// Copies the tree `source` to `name` in `parent`, which must not have it yet.
@@ -93,7 +95,7 @@ pub fn copy_tree(
     let mut walk = Walk {
         options,
         born: Owner { uid: stat.st_uid, gid: stat.st_gid },
-        copier: Copier::default(),
+        copier: Copier::new(options.durable),
         links: HashMap::new(),
         root: target.as_fd(),
         path: Vec::new(),
@@ -117,7 +119,7 @@ pub fn raw(
 ) -> Result<CopyMethod> {
     let target = create_file(parent, name, Mode::RUSR | Mode::WUSR)?;
     let mut done = 0;
-    let mut copier = Copier::default();
+    let mut copier = Copier::new(options.durable);
     copier.copy(source, target.as_fd(), &mut |bytes| {
         done += bytes;
         progress(done, options.total);

@@ -226,7 +226,7 @@ fn copy_image(
         (true, Some(first)) => Some(first),
         (true, None) => return Err(Error::failed("the record has no ids to shift to")),
     };
-    let options = Options { shift, total: Some(image.info.size) };
+    let options = Options { shift, total: Some(image.info.size), durable: plan.durable };
     match image.info.kind {
         Kind::Tree => copy::tree(image.root()?.as_fd(), staging.dir(), ROOT, options, progress),
         Kind::Raw => {

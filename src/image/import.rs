@@ -142,7 +142,7 @@ fn raw(
 ) -> Result<(Kind, Option<FsType>, Digested)> {
     let length = file.metadata()?.len();
     let superblock = recognize(head, length)?;
-    let options = CopyOptions { shift: None, total: Some(length) };
+    let options = CopyOptions { total: Some(length), ..CopyOptions::default() };
     copy::raw(file.as_fd(), staging.dir(), RAW, options, progress)?;
     let copy = super::access::open_file(staging.dir(), RAW)?;
     Ok((Kind::Raw, Some(superblock.fs), digest::file(copy.as_fd())?))

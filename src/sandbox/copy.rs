@@ -10,11 +10,13 @@ use crate::error::{Context, Result};
 use crate::image::disk::{self, Disk, DiskPlan};
 use crate::image::store::Store;
 use crate::layout::Layout;
-use crate::plan::{DiskKind, DiskMode, IdRange, Plan};
+use crate::plan::{DiskKind, DiskMode, IdRange, Plan, Value};
 
-/// How often systemd hears of progress, and by how much longer it then waits.
+/// How often systemd hears of progress.
 const EVERY: Duration = Duration::from_millis(500);
-const EXTENSION: Duration = Duration::from_secs(60);
+/// How much longer it then waits at least. It has to outlast the longest call that writes: systemd never shortens what it
+/// has once allowed (service_extend_event_source_timeout() of systemd).
+const EXTENSION: Duration = Duration::from_secs(30);
 
 /// Makes the container's copy of its image, unless it has one.
 pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> {
@@ -36,20 +38,54 @@ pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> 
         _ => false,
     };
     let copy = disk_plan(plan, shift);
-    let (mut told, mut said) = (Instant::now(), false);
-    let made = disk::materialize(layout, &copy, &mut |done, total| {
-        if told.elapsed() >= EVERY {
-            (told, said) = (Instant::now(), true);
-            let microseconds = EXTENSION.as_micros();
-            // Progress that is not heard is no reason to stop.
-            let _ = systemd.tell(&format!("STATUS={}\nEXTEND_TIMEOUT_USEC={microseconds}", progress(done, total)));
-        }
-    });
-    if said {
-        // Else it would stand in `systemctl status` for as long as the container lives.
-        let _ = systemd.tell("STATUS=");
-    }
+    let mut extension = Extension::new(systemd, plan);
+    let made = disk::materialize(layout, &copy, &mut |done, total| extension.progress(done, total));
+    extension.end();
     made.map(drop)
+}
+
+/// Keeps systemd waiting while the copy goes on, and gives the payload its whole time to be ready afterwards.
+struct Extension<'a> {
+    systemd: &'a Manager,
+    /// TimeoutStartSec= of the unit, none if there is no end to it.
+    timeout: Option<Duration>,
+    told: Instant,
+    said: bool,
+}
+
+impl<'a> Extension<'a> {
+    fn new(systemd: &'a Manager, plan: &Plan) -> Self {
+        let timeout = match plan.unit.get("TimeoutStartUSec") {
+            Some(Value::U64(microseconds)) if *microseconds != u64::MAX => Some(Duration::from_micros(*microseconds)),
+            _ => None,
+        };
+        let extension = Self { systemd, timeout, told: Instant::now(), said: false };
+        if timeout.is_some_and(|timeout| timeout < EXTENSION) {
+            // There may be no time for a word between the first bytes and their way to a slow device.
+            extension.tell("");
+        }
+        extension
+    }
+
+    fn progress(&mut self, done: u64, total: Option<u64>) {
+        if self.told.elapsed() >= EVERY {
+            (self.told, self.said) = (Instant::now(), true);
+            self.tell(&format!("STATUS={}\n", progress(done, total)));
+        }
+    }
+
+    /// What is not heard is no reason to stop.
+    fn tell(&self, status: &str) {
+        let _ = self.systemd.tell(&format!("{status}EXTEND_TIMEOUT_USEC={}", EXTENSION.as_micros()));
+    }
+
+    fn end(self) {
+        if self.said {
+            let time = self.timeout.map(|timeout| format!("\nEXTEND_TIMEOUT_USEC={}", timeout.as_micros()));
+            // Else the status would stand in `systemctl status` for as long as the container lives.
+            let _ = self.systemd.tell(&format!("STATUS={}", time.unwrap_or_default()));
+        }
+    }
 }
 
 fn disk_plan(plan: &Plan, shift: bool) -> DiskPlan<'_> {

@@ -73,7 +73,10 @@ fn shifted_ids_are_in_owners_acls_and_capabilities() {
     let source = fs.path().join("source");
     std::fs::create_dir(&source).unwrap();
     everything(&source);
-    assert_eq!(copied(&source, &fs.path(), Options { shift: Some(524_288), total: None }), CopyMethod::Reflink);
+    assert_eq!(
+        copied(&source, &fs.path(), Options { shift: Some(524_288), ..Options::default() }),
+        CopyMethod::Reflink
+    );
     let (ours, was) = (listing(&fs.path().join("copy"), false), listing(&source, false));
     let line = |text: &str, name: &str| text.lines().find(|l| l.starts_with(&format!("{name:?} "))).unwrap().to_owned();
     assert!(line(&was, "dir/file").contains(" 104755 33:44 "));

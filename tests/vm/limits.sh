@@ -49,6 +49,36 @@ say "idle memory.max" "$(cat "$(group idle)/memory.max") of $(awk '/^MemTotal/ {
 say "idle pids.max" "$(cat "$(group idle)/pids.max") of $(cat /proc/sys/kernel/pid_max)"
 soute rm --force idle
 
+# ---- Copies of an image that last longer than the time to be ready.
+cp -a /lab/busybox /root/large
+dd if=/dev/urandom of=/root/large/filling bs=1M count=24 2>/dev/null
+soute image import large /root/large >/dev/null
+for name in prompt late mute; do
+    define $name <<T
+image = "large"
+command = ["sleep", "infinity"]
+start-timeout = "2s"
+restart.policy = "no"
+$([ $name = prompt ] || echo 'limits.write-bandwidth = "2MB/s"')
+$([ $name != mute ] || echo 'ready = "notify"')
+T
+done
+for name in prompt late; do
+    start $name
+    say "$name state" "$(property $name ActiveState)"
+    say "$name status" "$(property $name StatusText)"
+    say "$name start" "$((($(property $name ActiveEnterTimestampMonotonic) - $(property $name InactiveExitTimestampMonotonic)) / 1000))"
+    soute rm --force $name
+done
+# Seen again where its time is up, at the end.
+soute start mute >mute 2>&1 & mute=$!
+until_true '[[ $(property mute StatusText) == "copying the image, "* ]]'
+say "mute status" "$(property mute StatusText)"
+until_true '[ -z "$(property mute StatusText)" ]'
+read -r copied _ </proc/uptime
+copied=${copied%.*}${copied#*.}0
+say "mute copied" "$((copied - $(property mute InactiveExitTimestampMonotonic) / 1000)) $(property mute ActiveState)"
+
 # ---- Memory: PID 1 itself, and a child of it, that want 200 MB.
 hog() {
     define "$1" <<T
@@ -133,14 +163,14 @@ T
     soute rm --force $name
 done
 
-# ---- Writes. Milliseconds for 8 MiB until they are on the disk.
+# ---- Reads and writes. Milliseconds for 8 MiB, or for 400 pages, from and to the disk itself. Each is more than one limit
+# allows and well within the others.
 mke2fs -q -t ext4 -d /lab/busybox /root/disk.raw 32M
 soute image import ext4 /root/disk.raw >/dev/null
-cat >/root/write <<'S'
+cat >/root/io <<'S'
 read -r a _ </proc/uptime
-dd if=/dev/zero of=/written bs=1M count=8 $1 2>/dev/null || echo failed
+dd bs=$1 count=$2 if=$3 of=$4 $5 2>/dev/null || echo failed
 read -r b _ </proc/uptime
-rm /written
 echo $((${b%.*}${b#*.} - ${a%.*}${a#*.}))0
 S
 for image in busybox ext4; do
@@ -148,15 +178,32 @@ for image in busybox ext4; do
         define $name <<T
 image = "$image"
 command = ["sleep", "infinity"]
-$([ $name = $image-free ] || echo 'limits.write-bandwidth = "2MB/s"')
+$([ $name = $image-free ] || printf 'limits.%s\n' 'write-bandwidth = "2MB/s"' 'read-bandwidth = "2MB/s"' 'read-iops = 100' 'write-iops = 100')
 [[mount]]
-source = "/root/write"
-target = "/write"
+source = "/root/io"
+target = "/io"
 T
         start $name
-        say "$name fsync" "$(soute exec $name -- sh /write conv=fsync)"
-        say "$name direct" "$(soute exec $name -- sh /write oflag=direct)"
+        io() { say "$name $1" "$(soute exec $name -- sh /io "${@:2}")"; }
+        io "write fsync" 1M 8 /dev/zero /written conv=fsync
+        io "write direct" 1M 8 /dev/zero /written "oflag=direct conv=notrunc"
+        io "read direct" 1M 8 /written /dev/null iflag=direct
+        if [ $image = busybox ]; then
+            sync
+            echo 1 >/proc/sys/vm/drop_caches
+            io "read cold" 1M 8 /written /dev/null
+            io "read again" 1M 8 /written /dev/null
+        fi
+        io "page reads" 4k 400 /written /dev/null iflag=direct
+        io "page writes" 4k 400 /dev/zero /written "oflag=direct conv=notrunc"
         soute rm --force $name
     done
 done
 say "loop devices left" "$(losetup --noheadings --list --output NAME,BACK-FILE | grep -c /var/lib/soute)"
+
+wait $mute
+say "mute start" "$?"
+say "mute result" "$(property mute Result)"
+say "mute waited" "$(($(property mute InactiveEnterTimestampMonotonic) / 1000 - copied))"
+say "mute words" "$(tr '\n' ' ' <mute)"
+soute rm mute
