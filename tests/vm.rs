@@ -24,8 +24,14 @@ fn boots() -> &'static [Report; 2] {
     BOOTS.get_or_init(|| {
         let vm = Vm::new();
         vm.put("busybox", &lab::image::tree("busybox"));
-        let first =
-            [COMMON, include_str!("vm/disks.sh"), include_str!("vm/limits.sh"), include_str!("vm/boot.sh")].concat();
+        let first = [
+            COMMON,
+            include_str!("vm/disks.sh"),
+            include_str!("vm/limits.sh"),
+            include_str!("vm/apparmor.sh"),
+            include_str!("vm/boot.sh"),
+        ]
+        .concat();
         let second = [COMMON, include_str!("vm/booted.sh")].concat();
         [Report::of(vm.boot(&first, 900)), Report::of(vm.boot(&second, 300))]
     })
@@ -293,4 +299,17 @@ fn a_broken_definition_is_a_failed_unit_and_holds_nobody_up() {
     report.is("failed units", "soute-start@broken.service");
     report.has("broken log", "unknown key \"comand\" --> /etc/soute/containers/broken.toml:3:1");
     report.has("broken log", "did you mean \"command\"?");
+}
+
+#[test]
+#[ignore = "rung 3: virtual machine"]
+fn profile_of_apparmor_confines_payload_and_exec() {
+    let report = first();
+    report.is("free reads", "told");
+    report.is("payload's profile", "soute-test (enforce)");
+    report.is("exec's profile", "soute-test (enforce)");
+    report.is("confined reads", "1 cat: can't open '/secret': Permission denied");
+    report.is("audit", "0");
+    report.has("no such profile", "cannot confine the payload to AppArmor profile soute-nosuch");
+    report.has("no such module", "this host has no SELinux that is on");
 }

@@ -21,17 +21,14 @@ const FIRST_CPU: &str = "/sys/devices/system/cpu/cpu0/thermal_throttle";
 pub struct Empty(OwnedFd);
 
 impl Empty {
-    /// Makes both. Over the host's /dev, which is not needed any more and goes with the host's tree: before Linux 6.15
-    /// nothing can be copied of a mount that is in no namespace (EINVAL, see __do_loopback() of the kernel).
+    /// Makes both, in the container's mount namespace.
     pub fn new() -> Result<Self> {
         let tmpfs = mounts::filesystem("tmpfs", &[("mode", "0555"), ("size", "4k")], NOSUID_NODEV_NOEXEC)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&tmpfs, "file", flags, Mode::from_raw_mode(0o444)).context("cannot make an empty file")?;
         mkdirat(&tmpfs, "directory", Mode::from_raw_mode(0o555)).context("cannot make an empty directory")?;
         mounts::restrict(tmpfs.as_fd(), READ_ONLY, false).context("cannot make them read-only")?;
-        let place = openat(CWD, "/dev", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .context("cannot open /dev of the host")?;
-        mounts::attach(tmpfs.as_fd(), place.as_fd()).context("cannot attach them")?;
+        mounts::set_aside(tmpfs.as_fd()).context("cannot keep them")?;
         Ok(Self(tmpfs))
     }
 

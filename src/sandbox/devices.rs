@@ -17,21 +17,43 @@ use crate::plan::{Device, IdRange};
 /// Who owns what has no owner inside.
 const NOBODY: u32 = 65534;
 
-/// A detached mount for each; none where there is no such node and that is no failure.
-pub fn nodes(devices: &[Device], ids: Option<IdRange>) -> Result<Vec<Option<OwnedFd>>> {
-    if devices.is_empty() {
-        return Ok(Vec::new());
+/// The nodes of a container, by their places among its devices.
+#[derive(Debug)]
+pub struct Nodes {
+    /// A detached mount of a file system that holds nothing else; none where there is no device.
+    tmpfs: Option<OwnedFd>,
+}
+
+impl Nodes {
+    /// Makes them, on the host's side.
+    pub fn make(devices: &[Device], ids: Option<IdRange>) -> Result<Self> {
+        if devices.is_empty() {
+            return Ok(Self { tmpfs: None });
+        }
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let tmpfs = mounts::filesystem("tmpfs", &[("mode", "0755"), ("size", "4k")], attributes)?;
+        for (index, device) in devices.iter().enumerate() {
+            let action = || format!("cannot give {} to the container", device.source.display());
+            if let Some(stat) = look(device).with_context(action)? {
+                node(&tmpfs, &index.to_string(), &stat, ids).with_context(action)?;
+            }
+        }
+        Ok(Self { tmpfs: Some(tmpfs) })
     }
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let tmpfs = mounts::filesystem("tmpfs", &[("mode", "0755"), ("size", "4k")], attributes)?;
-    let node = |(index, device): (usize, &Device)| {
-        let action = || format!("cannot give {} to the container", device.source.display());
-        let Some(stat) = look(device).with_context(action)? else { return Ok(None) };
-        let name = index.to_string();
-        make(&tmpfs, &name, &stat, ids).with_context(action)?;
-        mounts::copy_tree(tmpfs.as_fd(), &name, false).map(Some).with_context(action)
-    };
-    devices.iter().enumerate().map(node).collect()
+
+    /// On the container's side, before the first is copied.
+    pub fn set_aside(&self) -> Result<()> {
+        self.tmpfs.as_ref().map_or(Ok(()), |tmpfs| mounts::set_aside(tmpfs.as_fd())).context("cannot keep the devices")
+    }
+
+    /// A detached mount of one; none where there is no such device and that is no failure.
+    pub fn copy(&self, index: usize) -> Result<Option<OwnedFd>> {
+        let Some(tmpfs) = &self.tmpfs else { return Ok(None) };
+        match mounts::copy_tree(tmpfs.as_fd(), &index.to_string(), false) {
+            Err(Errno::NOENT) => Ok(None),
+            found => Ok(Some(found?)),
+        }
+    }
 }
 
 fn look(device: &Device) -> Result<Option<Stat>> {
@@ -46,7 +68,7 @@ fn look(device: &Device) -> Result<Option<Stat>> {
     }
 }
 
-fn make(tmpfs: &OwnedFd, name: &str, host: &Stat, ids: Option<IdRange>) -> rustix::io::Result<()> {
+fn node(tmpfs: &OwnedFd, name: &str, host: &Stat, ids: Option<IdRange>) -> rustix::io::Result<()> {
     let kind = FileType::from_raw_mode(host.st_mode);
     mknodat(tmpfs, name, kind, Mode::empty(), host.st_rdev)?;
     // The same numbers inside as on the host.

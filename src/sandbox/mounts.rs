@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -59,6 +59,13 @@ pub fn copy_host_tree(path: &str, recursive: bool) -> rustix::io::Result<OwnedFd
 pub fn attach(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> rustix::io::Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mount, "", place, "", flags)
+}
+
+/// Attaches what is only there to be copied from, as nothing can be copied from a detached mount before Linux 6.15. The
+/// place is the host's /etc in the container's mount namespace, which nobody reads there and which goes with the old root.
+pub fn set_aside(mount: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    let place = rustix::fs::open("/etc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    attach(mount, place.as_fd())
 }
 
 /// Adds attributes to a mount; with `recursive` to all below it, and stops propagation either way.

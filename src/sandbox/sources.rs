@@ -8,8 +8,9 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
+use super::devices::Nodes;
 use super::notify::PayloadSocket;
-use super::{devices, mounts, reaper, userns};
+use super::{mounts, reaper, userns};
 use crate::error::{Context, Error, Result};
 use crate::image::superblock::FsType;
 use crate::image::{disk, loopdev, store::Store};
@@ -37,8 +38,8 @@ pub struct Sources {
     pub reaper: Option<OwnedFd>,
     /// One for each of the plan's mounts; none for a tmpfs, and where a source is absent and may be.
     pub binds: Vec<Option<OwnedFd>>,
-    /// One for each of the plan's devices; none where it is absent and may be.
-    pub devices: Vec<Option<OwnedFd>>,
+    /// Of the plan's devices.
+    pub devices: Nodes,
     /// How the owners of each bind appear.
     ids: Vec<BindIds>,
 }
@@ -66,7 +67,7 @@ impl Sources {
         let log = log.collect::<Result<_>>()?;
         let terminal = sandbox.process.terminal.then(|| file(&PathBuf::from("/proc/self/fd/0"))).transpose()?;
         let reaper = (sandbox.init == Init::Reaper).then(|| reaper::open(sandbox.namespaces.user)).transpose()?;
-        let devices = devices::nodes(&sandbox.devices, plan.disk.ids)?;
+        let devices = Nodes::make(&sandbox.devices, plan.disk.ids)?;
         Ok((Self { reaper, root, root_is_mapped, log, notify, terminal, binds, devices, ids: ids.collect() }, socket))
     }
 

@@ -48,6 +48,7 @@ impl<'a> Tree<'a> {
         mounts::attach(sources.root.as_fd(), place.as_fd()).context("cannot attach the root")?;
         let root = openat(&sources.root, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .context("cannot open the root")?;
+        sources.devices.set_aside()?;
         Ok(Self { root, sandbox, sources, empty: OnceCell::new() })
     }
 
@@ -167,7 +168,7 @@ impl<'a> Tree<'a> {
     }
 
     fn device(&self, index: usize, target: &str) -> Result<()> {
-        let Some(node) = self.sources.devices.get(index).and_then(Option::as_ref) else { return Ok(()) };
+        let Some(node) = self.sources.devices.copy(index)? else { return Ok(()) };
         self.attach(node.as_fd(), target, Kind::File)
     }
 
