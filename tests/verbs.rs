@@ -160,6 +160,47 @@ fn attack_38_an_image_that_a_container_runs_on_stays_even_by_force() {
 
 #[test]
 #[ignore = "rung 2: nested systemd, 252 and 257"]
+fn running_containers_keep_what_they_have_of_an_image() {
+    for lab in labs() {
+        lab.ok(&format!("soute image import moving {}", lab::image::in_lab("busybox")));
+        lab.define("kept", "image = 'moving'\ncommand = ['sleep', 'infinity']\n");
+        lab.define("bare", "image = 'moving'\ncommand = ['sleep', 'infinity']\n[disk]\nmode = 'read-only'\n");
+        lab.ok("soute start kept");
+        lab.ok("cd /root && mkdir -p next/bin && echo next >next/which");
+        lab.ok("soute exec kept -- sh -c 'echo mine >/mine'");
+        // On a copy of its own: replaced under it.
+        lab.ok("soute image import --replace moving /root/next");
+        assert_eq!(lab.ok("soute exec kept -- cat /mine"), "mine\n");
+        assert_eq!(lab.ok("cat /var/lib/soute/images/moving/root/which"), "next\n");
+        let running = "it is running: soute stop it first\n";
+        refused(lab, "soute commit kept mine", 6, &format!("soute: cannot commit kept: {running}"));
+        refused(lab, "soute disk reset kept", 6, &format!("soute: cannot reset the disk of kept: {running}"));
+        lab.ok("soute stop kept; soute commit kept mine; soute image verify mine");
+        assert_eq!(lab.ok("cat /var/lib/soute/images/mine/root/mine"), "mine\n");
+        // From what the disk has become, the next container.
+        lab.define("kept", "image = 'mine'\ncommand = ['sleep', 'infinity']\n");
+        lab.ok("soute disk reset kept; soute start kept; soute exec kept -- sh -c 'echo yours >/mine'");
+        lab.ok("soute stop kept; soute disk reset kept; soute start kept");
+        assert_eq!(lab.ok("soute exec kept -- cat /mine"), "mine\n");
+        // On the image itself: not replaced, and renamed by force only, which changes nothing for who runs on it.
+        lab.ok("soute image import --replace moving /var/lib/soute/images/mine/root; soute start bare");
+        let replace = "soute image import --replace moving /root/next";
+        refused(lab, replace, 6, "soute: image moving is in use by bare\n");
+        refused(
+            lab,
+            "soute image rename moving moved",
+            6,
+            "soute: cannot rename image moving: it is used by bare (--force renames it)\n",
+        );
+        lab.ok("soute image rename --force moving moved");
+        assert_eq!(lab.ok("soute exec bare -- cat /mine"), "mine\n");
+        assert_eq!(lab.ok("soute image prune --dry-run 2>/dev/null | grep -x moved"), "moved\n");
+        lab.ok("soute remove --force kept bare; soute image remove mine moved");
+    }
+}
+
+#[test]
+#[ignore = "rung 2: nested systemd, 252 and 257"]
 fn edit_says_when_a_restart_is_due() {
     for lab in labs() {
         lab.define("edited", "image = 'busybox'\n");

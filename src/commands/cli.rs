@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    audit, cat, check, create, disable, edit, enable, exec, image, kill, list, logs, reload, remove, restart, run,
-    shell, show, start, status, stop, unit, wait,
+    audit, cat, check, commit, create, disable, disk, edit, enable, exec, image, kill, list, logs, reload, remove,
+    restart, run, shell, show, start, status, stop, unit, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -115,8 +115,15 @@ pub enum Verb {
     /// Volumes stay, and so does the image.
     #[command(visible_alias = "rm")]
     Remove(remove::Remove),
-    /// Bring images into the store, show and remove them.
+    /// Bring images into the store, show, copy out and remove them.
     Image(image::Image),
+    /// List, count and reset what containers run on.
+    Disk(disk::Disk),
+    /// Make an image of a stopped container's disk.
+    ///
+    /// It has what is on the disk now, under ids that count from 0, and declares what the image declares that the disk is a
+    /// copy of. A container that runs is refused.
+    Commit(commit::Commit),
 }
 
 impl Verb {
@@ -145,6 +152,8 @@ impl Verb {
             Self::Disable(verb) => verb.run(host),
             Self::Remove(verb) => verb.run(host),
             Self::Image(verb) => verb.run(host),
+            Self::Disk(verb) => verb.run(host),
+            Self::Commit(verb) => verb.run(host),
             Self::Logs(verb) => verb.run(host),
         }
     }

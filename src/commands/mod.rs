@@ -3,14 +3,17 @@
 mod attach;
 mod audit;
 mod autostart;
+mod bar;
 mod boot;
 mod cat;
 mod check;
 mod cli;
+mod commit;
 mod create;
 mod definition_file;
 mod definitions;
 mod disable;
+mod disk;
 mod edit;
 mod enable;
 mod exec;
@@ -46,7 +49,7 @@ use clap::Parser;
 use crate::definition::search;
 use crate::definition::types::{Name, escaped};
 use crate::error::{Error, Exit, Result};
-use crate::image::disk;
+use crate::image::disk as disks;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -95,7 +98,7 @@ pub fn unit(name: &str) -> String {
 /// Exit status 4 for a name that neither a definition, nor a disk, nor systemd knows.
 pub fn must_exist(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
     let known = search::find(&host.layout, name)?.is_some()
-        || disk::open(&host.layout, name)?.is_some()
+        || disks::open(&host.layout, name)?.is_some()
         || manager.status(&unit(name))?.load != "not-found";
     if known { Ok(()) } else { Err(Error::new(Exit::NotFound, format!("no container is called {name}"))) }
 }

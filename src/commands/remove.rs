@@ -127,7 +127,7 @@ impl Traces {
 }
 
 /// Also between two automatic restarts, when systemd calls it activating.
-fn is_running(manager: &Manager, name: &Name) -> Result<bool> {
+pub fn is_running(manager: &Manager, name: &Name) -> Result<bool> {
     let status = manager.status(&unit(name))?;
     Ok(!matches!(status.active.as_str(), "inactive" | "failed") || status.job.is_some())
 }

@@ -5,7 +5,7 @@ use rustix::fs::{
 };
 use rustix::io::Result;
 
-use super::xattr::{Target, Xattr, shifted, shifted_id};
+use super::xattr::{Shift, Target, Xattr, shifted};
 
 /// Owner and group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +45,9 @@ impl Attributes {
         }
     }
 
-    /// The same for a tree whose ids are `shift` higher.
-    pub fn shifted(mut self, shift: u32) -> Result<Self> {
-        self.owner = Owner { uid: shifted_id(self.owner.uid, shift), gid: shifted_id(self.owner.gid, shift) };
+    /// The same for a tree of other ids.
+    pub fn shifted(mut self, shift: Shift) -> Result<Self> {
+        self.owner = Owner { uid: shift.id(self.owner.uid), gid: shift.id(self.owner.gid) };
         for (name, value) in &mut self.xattrs {
             *value = shifted(name, value, shift)?;
         }

@@ -3,7 +3,9 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FileType, SeekFrom, copy_file_range, fstat, ftruncate, ioctl_ficlone, seek, syncfs};
+use rustix::fs::{
+    FileType, Mode, OFlags, SeekFrom, copy_file_range, fstat, ftruncate, ioctl_ficlone, openat, seek, syncfs,
+};
 use rustix::io::{Errno, Result, pread, pwrite};
 
 /// So much at a time, so that progress is seen, on a slow device too.
@@ -22,6 +24,12 @@ pub struct Copier {
     pub copied: u64,
     /// Files whose bytes are shared.
     pub cloned: u64,
+}
+
+/// Can files of this directory share extents? FICLONE of two empty files answers without writing anything.
+pub fn can_reflink(dir: BorrowedFd<'_>) -> bool {
+    let file = || openat(dir, c".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+    matches!((file(), file()), (Ok(one), Ok(other)) if ioctl_ficlone(&one, &other).is_ok())
 }
 
 impl Copier {

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{self, Listed, MAX_DEPTH, create_file, list, open_dir, open_file};
 use super::attributes::{Attributes, Owner};
-use super::content::Copier;
+use super::content::{Copier, can_reflink};
 use super::delete::{is_btrfs, is_subvolume};
-use super::xattr::Target;
+use super::xattr::{Shift, Target};
 use crate::error::{Context, Error, Result};
 use crate::sandbox::raw;
 
@@ -50,12 +50,14 @@ pub type Progress<'a> = dyn FnMut(u64, Option<u64>) + 'a;
 /// How to copy.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Added to every id, for file systems that cannot be idmapped.
-    pub shift: Option<u32>,
+    /// Other ids, for file systems that cannot be idmapped.
+    pub shift: Option<Shift>,
     /// Bytes to come, for progress.
     pub total: Option<u64>,
     /// What is copied has to be on the device before long.
     pub durable: bool,
+    /// Neither the source nor the copy will ever be written to: where no extents can be shared, the files are.
+    pub frozen: bool,
 }
 
 /// Copies the tree `source` to `name` in `parent`, which must not have it yet.
@@ -95,6 +97,7 @@ pub fn copy_tree(
     let mut walk = Walk {
         options,
         born: Owner { uid: stat.st_uid, gid: stat.st_gid },
+        link: options.frozen && !can_reflink(parent),
         copier: Copier::new(options.durable),
         links: HashMap::new(),
         root: target.as_fd(),
@@ -144,6 +147,8 @@ struct Walk<'a> {
     options: Options,
     /// The owner that a file of ours has by being made.
     born: Owner,
+    /// Files become further names of the source's: their content cannot be shared in another way.
+    link: bool,
     copier: Copier,
     /// Where the first name of a file with several lies, below the target's root.
     links: HashMap<(u64, u64), CString>,
@@ -208,6 +213,9 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+        if self.link {
+            return Ok(linkat(from, name, to, name, AtFlags::empty())?);
+        }
         let source = open_file(from, name)?;
         let stat = fstat(&source)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -224,6 +232,9 @@ impl Walk<'_> {
 
     /// Symbolic links, devices, sockets and FIFOs: what is never opened.
     fn special(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+        if self.link {
+            return Ok(linkat(from, name, to, name, AtFlags::empty())?);
+        }
         let stat = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if self.linked(&stat, to, name)? {
             return Ok(());

@@ -17,6 +17,7 @@ use super::copy::{self, CopyMethod, Options, Progress};
 use super::staging::{self, Staging, open_private, secure, trash};
 use super::store::{Declared, Image, ImageInfo, Kind, RAW, ROOT, Store};
 use super::superblock::FsType;
+use super::xattr::Shift;
 use super::{btrfs, delete, file_name, record, superblock};
 use crate::error::{Context, Error, Exit, Result};
 use crate::layout::Layout;
@@ -223,10 +224,10 @@ fn copy_image(
 ) -> Result<CopyMethod> {
     let shift = match (plan.shift, record.ids) {
         (false, _) => None,
-        (true, Some(first)) => Some(first),
+        (true, Some(first)) => Some(Shift::To(first)),
         (true, None) => return Err(Error::failed("the record has no ids to shift to")),
     };
-    let options = Options { shift, total: Some(image.info.size), durable: plan.durable };
+    let options = Options { shift, total: Some(image.info.size), durable: plan.durable, frozen: false };
     match image.info.kind {
         Kind::Tree => copy::tree(image.root()?.as_fd(), staging.dir(), ROOT, options, progress),
         Kind::Raw => {
@@ -262,6 +263,14 @@ pub fn destroy_copy(layout: &Layout, name: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes the copy for good, so that the next start makes a new one. The ids and the last exit stay.
+pub fn reset(layout: &Layout, name: &str) -> Result<()> {
+    destroy_copy(layout, name)?;
+    let Some(disk) = open(layout, name)? else { return Ok(()) };
+    let record = DiskRecord { image: disk.record.image, ids: disk.record.ids, ..DiskRecord::default() };
+    create_record(layout, name, &record, true).map(drop)
 }
 
 /// Removes disk and record; the ids are free again. False if there was none.

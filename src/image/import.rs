@@ -54,6 +54,7 @@ pub fn import(
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(source).with_context(action)?;
     let store = Store::new(layout)?;
+    let _lock = Lock::image(layout, name)?;
     store.sweep(layout)?;
     if !options.replace && open_dir(store.dir(), &path).is_ok() {
         return Err(exists(name));
@@ -76,7 +77,8 @@ pub fn import(
     Ok(info)
 }
 
-fn commit(
+/// Gives what has been made its name. The caller holds the lock of that name.
+pub fn commit(
     layout: &Layout,
     store: &Store,
     staging: Staging,
@@ -97,7 +99,8 @@ fn commit(
     .with_context(|| format!("cannot put image {name} in place"))
 }
 
-fn exists(name: &str) -> Error {
+/// The name is taken.
+pub fn exists(name: &str) -> Error {
     Error::new(Exit::Failed, format!("image {name} exists: remove it, or import with --replace"))
 }
 

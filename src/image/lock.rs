@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
@@ -57,6 +58,17 @@ impl Lock {
         std::fs::remove_file(layout.locks().join(run_name(name))).context("cannot remove a lock")
     }
 
+    /// Takes the lock of an image's name, which is there as long as it is held, or fails as busy.
+    pub fn image(layout: &Layout, name: &str) -> Result<ImageLock> {
+        let file = format!(".image-{}", file_name(name)?);
+        match take(layout, &file, FlockOperation::NonBlockingLockExclusive) {
+            Err(error) if error.exit() == Exit::Busy => {
+                Err(Error::new(Exit::Busy, format!("image {name} is in use by another command")))
+            }
+            other => Ok(ImageLock { path: layout.locks().join(file), _lock: other? }),
+        }
+    }
+
     /// Waits for the lock of the id ranges. The leading dot keeps it apart from a container called "ids".
     pub fn ids(layout: &Layout) -> Result<Self> {
         take(layout, ".ids", FlockOperation::LockExclusive)
@@ -70,6 +82,20 @@ impl Lock {
     /// Waits for the lock of the store: renames in it, never a copy.
     pub fn store(layout: &Layout) -> Result<Self> {
         take(layout, ".store", FlockOperation::LockExclusive)
+    }
+}
+
+/// The lock of an image's name: whoever makes, replaces, renames or removes it. Who only reads it pins it instead.
+#[derive(Debug)]
+pub struct ImageLock {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Drop for ImageLock {
+    fn drop(&mut self) {
+        // While it is held: another one may be there as soon as it is not.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

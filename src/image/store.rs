@@ -157,6 +157,7 @@ impl Store {
 
     /// Removes an image. `used_by` names the running containers that need it: those on the image itself.
     pub fn remove(&self, layout: &Layout, name: &str, used_by: &[String]) -> Result<()> {
+        let _name = Lock::image(layout, name)?;
         let lock = Lock::store(layout)?;
         let path = CString::new(file_name(name)?).map_err(Error::failed)?;
         // Not `open`: an image whose record is broken can be removed.

@@ -82,8 +82,29 @@ fn belongs_to_host(name: &CStr) -> bool {
     name == b"security.selinux" || name.starts_with(b"btrfs.")
 }
 
-/// The same attribute for a tree whose ids are `shift` higher.
-pub fn shifted(name: &CStr, value: &[u8], shift: u32) -> Result<Vec<u8>> {
+/// Where a tree's ids go, when they are others in its copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shift {
+    /// To the container's own, which begin here.
+    To(u32),
+    /// Back from them.
+    From(u32),
+}
+
+impl Shift {
+    /// An id in the copy. What lies outside the container's 65536 is nobody's, as under an idmapped mount.
+    pub fn id(self, id: u32) -> u32 {
+        const NOBODY: u32 = 65534;
+        let inside = |id: u32| if id < 65536 { id } else { NOBODY };
+        match self {
+            Self::To(first) => first + inside(id),
+            Self::From(first) => inside(id.wrapping_sub(first)),
+        }
+    }
+}
+
+/// The same attribute for a tree of other ids.
+pub fn shifted(name: &CStr, value: &[u8], shift: Shift) -> Result<Vec<u8>> {
     match name.to_bytes() {
         b"system.posix_acl_access" | b"system.posix_acl_default" => shifted_acl(value, shift),
         b"security.capability" => shifted_capability(value, shift),
@@ -91,14 +112,8 @@ pub fn shifted(name: &CStr, value: &[u8], shift: u32) -> Result<Vec<u8>> {
     }
 }
 
-/// An id of the tree as the host sees it. What lies outside the container's 65536 is nobody's, as under an idmapped mount.
-pub fn shifted_id(id: u32, shift: u32) -> u32 {
-    const NOBODY: u32 = 65534;
-    shift + if id < 65536 { id } else { NOBODY }
-}
-
 /// `struct posix_acl_xattr_header` and its entries of tag, permissions and id (linux/posix_acl_xattr.h), little-endian.
-fn shifted_acl(value: &[u8], shift: u32) -> Result<Vec<u8>> {
+fn shifted_acl(value: &[u8], shift: Shift) -> Result<Vec<u8>> {
     const VERSION: [u8; 4] = 2u32.to_le_bytes();
     const USER: u16 = 0x02;
     const GROUP: u16 = 0x08;
@@ -110,30 +125,42 @@ fn shifted_acl(value: &[u8], shift: u32) -> Result<Vec<u8>> {
     for entry in acl[4..].chunks_exact_mut(8) {
         if matches!(u16::from_le_bytes([entry[0], entry[1]]), USER | GROUP) {
             let id = u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]);
-            entry[4..].copy_from_slice(&shifted_id(id, shift).to_le_bytes());
+            entry[4..].copy_from_slice(&shift.id(id).to_le_bytes());
         }
     }
     Ok(acl)
 }
 
-/// `struct vfs_ns_cap_data` (linux/capability.h): revision 3 names the root user for whom the capabilities count.
-fn shifted_capability(value: &[u8], shift: u32) -> Result<Vec<u8>> {
+/// `struct vfs_ns_cap_data` (linux/capability.h): revision 3 names the root user for whom the capabilities count. On the
+/// way back it is revision 2 again, where that root is the tree's own.
+fn shifted_capability(value: &[u8], shift: Shift) -> Result<Vec<u8>> {
     const EFFECTIVE: u32 = 1;
+    const REVISION_2: u32 = 0x0200_0000;
     const REVISION_3: u32 = 0x0300_0000;
     let magic = u32::from_le_bytes(*value.first_chunk().ok_or(Errno::INVAL)?);
     let (sets, root) = match (magic & 0xff00_0000, value.len()) {
-        (0x0100_0000, 12) => ([&value[4..12], &[0; 8]].concat(), 0),
-        (0x0200_0000, 20) => (value[4..20].to_vec(), 0),
-        (REVISION_3, 24) => (value[4..20].to_vec(), u32::from_le_bytes([value[20], value[21], value[22], value[23]])),
+        (0x0100_0000, 12) => ([&value[4..12], &[0; 8]].concat(), None),
+        (REVISION_2, 20) => (value[4..20].to_vec(), None),
+        (REVISION_3, 24) => (value[4..20].to_vec(), value[20..].first_chunk().copied().map(u32::from_le_bytes)),
         _ => return Err(Errno::INVAL),
     };
-    let magic = REVISION_3 | (magic & EFFECTIVE);
-    Ok([&magic.to_le_bytes()[..], &sets, &shifted_id(root, shift).to_le_bytes()].concat())
+    let flags = magic & EFFECTIVE;
+    let root = match shift {
+        Shift::To(_) => Some(shift.id(root.unwrap_or(0))),
+        Shift::From(_) => root.map(|root| shift.id(root)).filter(|root| *root != 0),
+    };
+    Ok(match root {
+        Some(root) => [&(REVISION_3 | flags).to_le_bytes()[..], &sets, &root.to_le_bytes()].concat(),
+        None => [&(REVISION_2 | flags).to_le_bytes()[..], &sets].concat(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TO: Shift = Shift::To(524_288);
+    const FROM: Shift = Shift::From(524_288);
 
     #[test]
     fn acl_users_and_groups_are_shifted_the_rest_is_kept() {
@@ -141,10 +168,12 @@ mod tests {
         let acl = |user, group| {
             [2u32.to_le_bytes().to_vec(), entry(1, !0), entry(2, user), entry(8, group), entry(16, !0)].concat()
         };
-        assert_eq!(shifted_acl(&acl(33, 65535), 524_288), Ok(acl(524_321, 589_823)));
-        assert_eq!(shifted_acl(&acl(0, 65536), 524_288), Ok(acl(524_288, 589_822)), "outside the range is nobody");
-        assert_eq!(shifted_acl(b"\x02\0\0\0abc", 1), Err(Errno::INVAL));
-        assert_eq!(shifted_acl(b"\x02", 1), Err(Errno::INVAL));
+        assert_eq!(shifted_acl(&acl(33, 65535), TO), Ok(acl(524_321, 589_823)));
+        assert_eq!(shifted_acl(&acl(0, 65536), TO), Ok(acl(524_288, 589_822)), "outside the range is nobody");
+        assert_eq!(shifted_acl(&acl(524_321, 589_823), FROM), Ok(acl(33, 65535)));
+        assert_eq!(shifted_acl(&acl(33, 589_824), FROM), Ok(acl(65534, 65534)), "the host's ids are nobody's");
+        assert_eq!(shifted_acl(b"\x02\0\0\0abc", TO), Err(Errno::INVAL));
+        assert_eq!(shifted_acl(b"\x02", TO), Err(Errno::INVAL));
     }
 
     #[test]
@@ -152,9 +181,12 @@ mod tests {
         let sets = [9u8; 16];
         let v2 = [&0x0200_0001u32.to_le_bytes()[..], &sets].concat();
         let v3 = |root: u32| [&0x0300_0001u32.to_le_bytes()[..], &sets, &root.to_le_bytes()].concat();
-        assert_eq!(shifted_capability(&v2, 524_288), Ok(v3(524_288)));
-        assert_eq!(shifted_capability(&v3(1000), 524_288), Ok(v3(525_288)));
-        assert_eq!(shifted_capability(&v2[..19], 1), Err(Errno::INVAL));
-        assert_eq!(shifted_capability(b"", 1), Err(Errno::INVAL));
+        assert_eq!(shifted_capability(&v2, TO), Ok(v3(524_288)));
+        assert_eq!(shifted_capability(&v3(1000), TO), Ok(v3(525_288)));
+        for (back, shifted) in [(&v2, v3(524_288)), (&v3(1000), v3(525_288)), (&v2, v2.clone()), (&v3(65534), v3(7))] {
+            assert_eq!(shifted_capability(&shifted, FROM).as_ref(), Ok(back));
+        }
+        assert_eq!(shifted_capability(&v2[..19], TO), Err(Errno::INVAL));
+        assert_eq!(shifted_capability(b"", TO), Err(Errno::INVAL));
     }
 }

@@ -225,6 +225,47 @@ pub fn btrfs_destroy_subvolume(parent: BorrowedFd<'_>, name: &CStr) -> Result<()
     unsafe { ioctl(parent, Setter::<SNAP_DESTROY, BtrfsVolume>::new(BtrfsVolume::new(0, name)?)) }
 }
 
+/// `struct fiemap_extent`, linux/fiemap.h.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extent {
+    /// Where it begins in the file.
+    pub logical: u64,
+    /// Where it begins on the device.
+    pub physical: u64,
+    /// Its bytes.
+    pub length: u64,
+    reserved64: [u64; 2],
+    /// FIEMAP_EXTENT_*.
+    pub flags: u32,
+    reserved: [u32; 3],
+}
+
+/// `struct fiemap`, linux/fiemap.h, with room for so many extents.
+#[repr(C)]
+struct Fiemap {
+    start: u64,
+    length: u64,
+    flags: u32,
+    mapped: u32,
+    count: u32,
+    reserved: u32,
+    extents: [Extent; 128],
+}
+
+/// FS_IOC_FIEMAP: the next extents of a file from `start` on, none behind the last.
+pub fn extents(file: BorrowedFd<'_>, start: u64) -> Result<Vec<Extent>> {
+    // The number has the size of the structure without its extents.
+    const FIEMAP: Opcode = opcode::read_write::<[u64; 4]>(b'f', 11);
+    let room = [Extent::default(); 128];
+    let mut map =
+        Fiemap { start, length: u64::MAX - start, flags: 0, mapped: 0, count: 128, reserved: 0, extents: room };
+    // SAFETY: the kernel reads the first 32 bytes, and writes at most `count` extents behind them, which are there.
+    unsafe { ioctl(file, rustix::ioctl::Updater::<FIEMAP, Fiemap>::new(&mut map))? };
+    let mapped = usize::try_from(map.mapped).unwrap_or(usize::MAX).min(map.extents.len());
+    Ok(map.extents[..mapped].to_vec())
+}
+
 /// `struct loop_info64`, linux/loop.h.
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -2,8 +2,10 @@
 
 mod autostart;
 mod definition;
+mod disk;
 mod edit;
 mod image;
 mod remove;
 mod site;
+mod store;
 mod unit;

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use soute::image::copy::{CopyMethod, Options, copy_tree, tree};
+use soute::image::xattr::Shift;
 
 use crate::lab::{Mounted, acl, everything, run};
 use crate::listing::{assert_same, listing};
@@ -74,7 +75,7 @@ fn shifted_ids_are_in_owners_acls_and_capabilities() {
     std::fs::create_dir(&source).unwrap();
     everything(&source);
     assert_eq!(
-        copied(&source, &fs.path(), Options { shift: Some(524_288), ..Options::default() }),
+        copied(&source, &fs.path(), Options { shift: Some(Shift::To(524_288)), ..Options::default() }),
         CopyMethod::Reflink
     );
     let (ours, was) = (listing(&fs.path().join("copy"), false), listing(&source, false));

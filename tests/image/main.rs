@@ -3,7 +3,9 @@
 mod copy;
 mod decompress;
 mod disk;
+mod export;
 mod import;
 mod lab;
 mod listing;
 mod raw;
+mod shared;

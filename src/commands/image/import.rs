@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::users;
+use crate::commands::bar;
 use crate::definition::types::{EnvironmentName, GuestPath, Name, Signal, Text, UserSpec};
 use crate::error::Result;
 use crate::image::import::{Options, import};
@@ -103,7 +103,7 @@ impl Declares {
 impl Import {
     /// Imports it.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
-        let bar = bar(&self.name);
+        let bar = bar::new(format!("importing {}", self.name));
         let on_image = users::on_image(&host.layout, &self.name)?;
         let options = Options {
             replace: self.replace,
@@ -111,26 +111,12 @@ impl Import {
             origin: std::path::absolute(&self.path).ok().map(|path| path.display().to_string()),
             declared: self.declares.declared(),
         };
-        let imported = import(&host.layout, &self.name, &self.path, &options, &mut |done, total| {
-            if let Some(total) = total.filter(|total| bar.length() != Some(*total)) {
-                bar.set_style(style("{msg} {bytes} {wide_bar} {total_bytes}"));
-                bar.set_length(total);
-            }
-            bar.set_position(done);
-        });
+        let progress = &mut |done, total| bar::show(&bar, done, total);
+        let imported = import(&host.layout, &self.name, &self.path, &options, progress);
         bar.finish_and_clear();
         eprintln!("{}", stored(&self.name, &imported?));
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Drawn on standard error where that is a terminal, and nowhere else. How much is to come is not known of a directory.
-fn bar(name: &Name) -> ProgressBar {
-    ProgressBar::no_length().with_style(style("{msg} {bytes}")).with_message(format!("importing {name}"))
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn stored(name: &Name, info: &ImageInfo) -> String {

@@ -1,5 +1,6 @@
 //! `soute image list`
 
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,7 +9,8 @@ use serde::Serialize;
 use super::users::{self, kind};
 use crate::commands::report;
 use crate::error::{Context, Result};
-use crate::image::store::{Image, ImageInfo, Store};
+use crate::image::store::{Image, ImageInfo, Kind, Store};
+use crate::image::usage;
 use crate::output::table::Table;
 use crate::output::{amount, json, stdout};
 use crate::settings::Host;
@@ -19,6 +21,9 @@ pub struct List {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Count exclusive bytes of trees too, which asks for the blocks of every file.
+    #[arg(long)]
+    exclusive: bool,
 }
 
 #[derive(Serialize)]
@@ -32,6 +37,7 @@ struct Entry {
     name: String,
     #[serde(flatten)]
     info: ImageInfo,
+    exclusive: Option<u64>,
     used_by: Vec<String>,
 }
 
@@ -43,9 +49,10 @@ impl List {
         let mut status = ExitCode::SUCCESS;
         for (name, image) in Store::new(&host.layout)?.list()? {
             match image.with_context(|| format!("cannot read image {name}")) {
-                Ok(Image { info, .. }) => {
+                Ok(image) => {
                     let used_by = users.remove(&name).unwrap_or_default().into_iter().collect();
-                    images.push(Entry { name, info, used_by });
+                    let exclusive = self.exclusive(&image);
+                    images.push(Entry { name, info: image.info, exclusive, used_by });
                 }
                 Err(error) => {
                     report(&error);
@@ -58,13 +65,27 @@ impl List {
     }
 }
 
+impl List {
+    /// What comes free when the image goes: the answer for one file, and a walk for a tree. None where it cannot be read,
+    /// which `verify` tells.
+    fn exclusive(&self, image: &Image) -> Option<u64> {
+        let usage = match image.info.kind {
+            Kind::Raw => usage::file(image.raw().ok()?.as_fd()),
+            Kind::Tree if self.exclusive => usage::tree(image.root().ok()?.as_fd()),
+            Kind::Tree => return None,
+        };
+        usage.ok().map(|usage| usage.exclusive)
+    }
+}
+
 fn table(images: &[Entry]) -> Table {
-    let mut table = Table::new(["NAME", "KIND", "SIZE", "CREATED", "DIGEST", "ORIGIN", "USED-BY"]);
-    for Entry { name, info, used_by } in images {
+    let mut table = Table::new(["NAME", "KIND", "SIZE", "EXCLUSIVE", "CREATED", "DIGEST", "ORIGIN", "USED-BY"]);
+    for Entry { name, info, exclusive, used_by } in images {
         table.row([
             name.clone(),
             kind(info).to_owned(),
             amount::bytes(info.size),
+            exclusive.map(amount::bytes).unwrap_or_default(),
             info.created.clone(),
             short(&info.digest).to_owned(),
             info.origin.clone(),

@@ -1,10 +1,15 @@
 //! `soute image`: the store.
 
+mod export;
 mod import;
 mod list;
+mod prune;
 mod remove;
+mod rename;
 mod show;
-mod users;
+mod tag;
+pub mod users;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -13,7 +18,7 @@ use clap::{Args, Subcommand};
 use crate::error::Result;
 use crate::settings::Host;
 
-/// Brings images into the store, shows and removes them.
+/// Brings images into the store, shows, copies out and removes them.
 #[derive(Debug, Args)]
 pub struct Image {
     #[command(subcommand)]
@@ -32,6 +37,30 @@ enum ImageVerb {
     Remove(remove::Remove),
     /// Show where an image is from, and what it declares for containers.
     Show(show::Show),
+    /// Give an image a second name.
+    ///
+    /// The same content once more, which can be removed without the other: the two share their bytes, as a btrfs snapshot,
+    /// by reflinks or by hard links, and nothing ever writes to an image.
+    Tag(tag::Tag),
+    /// Give an image another name.
+    ///
+    /// Containers that run keep what they have. A disk that was copied from it keeps the name that it had.
+    Rename(rename::Rename),
+    /// Remove the images that nothing names.
+    ///
+    /// No definition, no disk, and nothing that was started and not removed. Nothing is removed where that cannot be
+    /// told, as a definition cannot be read.
+    Prune(prune::Prune),
+    /// Hold images against the digests in their records.
+    ///
+    /// Every file is read. Exit status 7 where one differs.
+    Verify(verify::Verify),
+    /// Write an image to a file: a tar archive, or a raw file system.
+    ///
+    /// Imported again it has the same digest. The archive has numeric owners, extended attributes (ACLs and file
+    /// capabilities among them), hard links and holes; GNU tar unpacks all of them with --xattrs --xattrs-include='*'.
+    /// Sockets are left out, and told. What an image declares for containers is not in the file.
+    Export(export::Export),
 }
 
 impl Image {
@@ -42,6 +71,11 @@ impl Image {
             ImageVerb::List(list) => list.run(host),
             ImageVerb::Remove(remove) => remove.run(host),
             ImageVerb::Show(show) => show.run(host),
+            ImageVerb::Tag(tag) => tag.run(host),
+            ImageVerb::Rename(rename) => rename.run(host),
+            ImageVerb::Prune(prune) => prune.run(host),
+            ImageVerb::Verify(verify) => verify.run(host),
+            ImageVerb::Export(export) => export.run(host),
         }
     }
 }

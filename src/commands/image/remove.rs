@@ -7,7 +7,7 @@ use clap::Args;
 use super::users;
 use crate::commands::each;
 use crate::definition::types::Name;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Context, Result};
 use crate::image::store::Store;
 use crate::settings::Host;
 
@@ -29,13 +29,8 @@ impl Remove {
         let store = Store::new(&host.layout)?;
         let users = users::all(&host.layout)?;
         each(&self.names, |name| {
-            let used_by = users.get(name.as_str());
-            if let Some(names) = used_by.filter(|_| !self.force) {
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                let message =
-                    format!("cannot remove image {name}: it is used by {} (--force removes it)", names.join(", "));
-                return Err(Error::new(Exit::Busy, message));
-            }
+            let refused = users::refuse(users.get(name.as_str()), self.force, "removes");
+            refused.with_context(|| format!("cannot remove image {name}"))?;
             store.remove(&host.layout, name, &users::on_image(&host.layout, name)?)
         })
     }

@@ -1,13 +1,15 @@
 //! Who needs an image: definitions that name it, and containers that were started from it and keep no copy.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::definition::merge::{Parsed, read_defaults};
 use crate::definition::search;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Exit, Result};
+use crate::image::disk;
 use crate::image::store::{ImageInfo, Kind};
 use crate::layout::Layout;
-use crate::plan::{DiskMode, MAIN_PID, Plan};
+use crate::plan::{DiskMode, MAIN_PID, PLAN, Plan};
 
 /// Containers by the image that they need. What cannot be read needs none that we could name.
 pub fn all(layout: &Layout) -> Result<BTreeMap<String, BTreeSet<String>>> {
@@ -28,6 +30,32 @@ pub fn all(layout: &Layout) -> Result<BTreeMap<String, BTreeSet<String>>> {
     Ok(users)
 }
 
+/// The images that anything here names: definitions, disks, and whatever has been started. An error where that cannot be
+/// known: what is not named is about to go.
+pub fn named(layout: &Layout) -> Result<BTreeSet<String>> {
+    let mut named = BTreeSet::new();
+    let defaults = read_defaults(layout).map_err(|_| unknown("defaults.toml"))?;
+    for found in search::all(layout)?.found {
+        let parsed = Parsed::read_over(defaults.as_ref(), layout, &found).map_err(|_| unknown(&found.name))?;
+        named.extend(parsed.image().map(|image| image.to_string()));
+    }
+    for name in disk::names(layout)? {
+        named.extend(disk::open(layout, &name)?.map(|disk| disk.record.image));
+    }
+    for state in states(layout)? {
+        match Plan::read(&state) {
+            Ok(plan) => named.insert(plan.image.name),
+            Err(_) if !state.join(PLAN).exists() => continue,
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(named)
+}
+
+fn unknown(of: &str) -> Error {
+    Error::new(Exit::Invalid, format!("cannot tell which image {of} needs: soute check"))
+}
+
 /// Running containers whose root is the image itself.
 pub fn on_image(layout: &Layout, image: &str) -> Result<Vec<String>> {
     let runs = |plan: &Plan| layout.state(&plan.name).join(MAIN_PID).exists();
@@ -36,12 +64,23 @@ pub fn on_image(layout: &Layout, image: &str) -> Result<Vec<String>> {
 }
 
 fn snapshots(layout: &Layout) -> Result<Vec<Plan>> {
+    Ok(states(layout)?.iter().filter_map(|state| Plan::read(state).ok()).collect())
+}
+
+fn states(layout: &Layout) -> Result<Vec<PathBuf>> {
     let states = layout.states();
     let entries = match std::fs::read_dir(&states) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.with_context(|| format!("cannot read {}", states.display()))?,
     };
-    Ok(entries.flatten().filter_map(|entry| Plan::read(&entry.path()).ok()).collect())
+    entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>().context("cannot read the snapshots")
+}
+
+/// Refuses what would take an image's name away from those that use it, unless they are to lose it.
+pub fn refuse(users: Option<&BTreeSet<String>>, force: bool, action: &str) -> Result<()> {
+    let Some(names) = users.filter(|_| !force) else { return Ok(()) };
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Err(Error::new(Exit::Busy, format!("it is used by {} (--force {action} it)", names.join(", "))))
 }
 
 /// "tree", or the file system of a raw image.

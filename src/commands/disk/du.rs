@@ -1,0 +1,86 @@
+//! `soute disk du`
+
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::commands::report;
+use crate::definition::types::Name;
+use crate::error::{Context, Error, Exit, Result};
+use crate::image::disk;
+use crate::image::store::Kind;
+use crate::image::usage::{self, Usage};
+use crate::output::table::Table;
+use crate::output::{amount, json, stdout};
+use crate::settings::Host;
+
+/// Counts what disks take.
+#[derive(Debug, Args)]
+pub struct Du {
+    /// The containers; all that have a disk, by default.
+    #[arg(value_name = "NAME")]
+    names: Vec<Name>,
+    /// Print JSON, with numbers of bytes.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Disks {
+    disks: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    image: String,
+    used: u64,
+    exclusive: u64,
+}
+
+impl Du {
+    /// Prints them. One that cannot be read is told of, and the others are counted.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let names = match self.names.is_empty() {
+            true => disk::names(&host.layout)?,
+            false => self.names.iter().map(ToString::to_string).collect(),
+        };
+        let mut disks = Vec::new();
+        let mut status = ExitCode::SUCCESS;
+        for name in names {
+            match entry(host, &name) {
+                Ok(entry) => disks.push(entry),
+                Err(error) => {
+                    report(&error);
+                    if status == ExitCode::SUCCESS {
+                        status = ExitCode::from(error.exit() as u8);
+                    }
+                }
+            }
+        }
+        stdout::write(&if self.json { json::document(&Disks { disks })? } else { table(&disks).to_string() })?;
+        Ok(status)
+    }
+}
+
+fn entry(host: &Host, name: &str) -> Result<Entry> {
+    let none = || Error::new(Exit::NotFound, format!("{name} has no disk"));
+    let disk = disk::open(&host.layout, name)?.ok_or_else(none)?;
+    let usage = match disk.kind()? {
+        Some(Kind::Tree) => usage::tree(disk.root()?.as_fd()),
+        Some(Kind::Raw) => usage::file(disk.raw()?.as_fd()),
+        None => Ok(Usage::default()),
+    };
+    let Usage { used, exclusive } = usage.with_context(|| format!("cannot count the disk of {name}"))?;
+    Ok(Entry { name: name.to_owned(), image: disk.record.image, used, exclusive })
+}
+
+fn table(disks: &[Entry]) -> Table {
+    let mut table = Table::new(["NAME", "IMAGE", "USED", "EXCLUSIVE"]);
+    for Entry { name, image, used, exclusive } in disks {
+        table.row([name.clone(), image.clone(), amount::bytes(*used), amount::bytes(*exclusive)]);
+    }
+    table
+}

@@ -1,0 +1,105 @@
+//! `soute disk list`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::commands::report;
+use crate::definition::search;
+use crate::error::{Error, Result};
+use crate::image::copy::CopyMethod;
+use crate::image::disk::{self, DiskRecord};
+use crate::image::store::Kind;
+use crate::output::table::Table;
+use crate::output::{json, stdout};
+use crate::settings::Host;
+
+/// Lists disks.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Disks {
+    disks: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Entry {
+    name: String,
+    image: String,
+    digest: Option<String>,
+    kind: Option<Kind>,
+    copied: Option<CopyMethod>,
+    created: Option<String>,
+    first_id: Option<u32>,
+    shifted: bool,
+    orphan: bool,
+}
+
+impl List {
+    /// Prints the list. A disk that cannot be read is told of, and the others are listed.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let defined = search::all(&host.layout)?.found;
+        let mut disks = Vec::new();
+        let mut status = ExitCode::SUCCESS;
+        for name in disk::names(&host.layout)? {
+            let orphan = !defined.iter().any(|found| *found.name == name);
+            match entry(host, &name, orphan) {
+                Ok(entry) => disks.push(entry),
+                Err(error) => {
+                    report(&error);
+                    status = ExitCode::FAILURE;
+                }
+            }
+        }
+        stdout::write(&if self.json { json::document(&Disks { disks })? } else { table(&disks).to_string() })?;
+        Ok(status)
+    }
+}
+
+fn entry(host: &Host, name: &str, orphan: bool) -> Result<Entry> {
+    let disk =
+        disk::open(&host.layout, name)?.ok_or_else(|| Error::failed(format!("the disk of {name} has no record")))?;
+    let kind = disk.kind()?;
+    let DiskRecord { image, digest, ids, shifted, copied, created } = disk.record;
+    // What a record says of a copy that is not there is about the last one.
+    let of_copy = |text: String| Some(text).filter(|text| kind.is_some() && !text.is_empty());
+    Ok(Entry {
+        name: name.to_owned(),
+        image,
+        digest: of_copy(digest),
+        kind,
+        copied: copied.filter(|_| kind.is_some()),
+        created: created.and_then(of_copy),
+        first_id: ids,
+        shifted,
+        orphan,
+    })
+}
+
+fn table(disks: &[Entry]) -> Table {
+    let mut table = Table::new(["NAME", "IMAGE", "KIND", "COPY", "CREATED", "IDS", "NOTE"]);
+    for disk in disks {
+        let kind = match disk.kind {
+            Some(Kind::Tree) => "tree",
+            Some(Kind::Raw) => "raw",
+            None => "",
+        };
+        table.row([
+            disk.name.clone(),
+            disk.image.clone(),
+            kind.to_owned(),
+            disk.copied.map(|method| method.to_string()).unwrap_or_default(),
+            disk.created.clone().unwrap_or_default(),
+            disk.first_id.map(|first| first.to_string()).unwrap_or_default(),
+            if disk.orphan { "orphan".to_owned() } else { String::new() },
+        ]);
+    }
+    table
+}
