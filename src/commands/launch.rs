@@ -8,6 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::facts;
+use super::progress::Progress;
 use crate::definition::load::{self, Failure, Loaded};
 use crate::definition::model::UserNamespace;
 use crate::definition::site::Site;
@@ -267,25 +268,4 @@ fn kept_image(disk: Option<&Disk>, wanted: &str) -> Result<Option<Name>> {
     let Some(disk) = disk else { return Ok(None) };
     let changed = disk.record.image != wanted && disk.kind()?.is_some();
     Ok(changed.then(|| disk.record.image.parse().ok()).flatten())
-}
-
-/// STATUS= of a start that takes long, on a terminal, in one line.
-#[derive(Default)]
-struct Progress {
-    shown: bool,
-}
-
-impl Progress {
-    fn show(&mut self, text: &str) {
-        if std::io::stderr().is_terminal() && !text.is_empty() {
-            eprint!("\r\x1b[K{}", crate::definition::types::escaped(text));
-            self.shown = true;
-        }
-    }
-
-    fn clear(&self) {
-        if self.shown {
-            eprint!("\r\x1b[K");
-        }
-    }
 }

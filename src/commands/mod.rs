@@ -26,6 +26,7 @@ mod launch;
 mod list;
 mod logs;
 mod missing;
+mod progress;
 mod reload;
 mod remove;
 mod replace;

@@ -126,12 +126,20 @@ impl<'a> Ahead<'a> {
     }
 }
 
+const COPYING: &str = "copying the image, ";
+
 fn progress(done: u64, total: Option<u64>) -> String {
     let mib = |bytes: u64| bytes >> 20;
     match total {
-        Some(total) => format!("copying the image, {} of {} MiB", mib(done), mib(total)),
-        None => format!("copying the image, {} MiB", mib(done)),
+        Some(total) => format!("{COPYING}{} of {} MiB", mib(done), mib(total)),
+        None => format!("{COPYING}{} MiB", mib(done)),
     }
+}
+
+/// What [`make_disk`] has told systemd, from the status of a unit: the MiB done, and how many there are.
+pub fn copied(status: &str) -> Option<(u64, u64)> {
+    let (done, total) = status.strip_prefix(COPYING)?.strip_suffix(" MiB")?.split_once(" of ")?;
+    Some((done.parse().ok()?, total.parse().ok()?))
 }
 
 fn is_idmapped(directory: BorrowedFd<'_>) -> Result<bool> {
@@ -151,4 +159,16 @@ fn can_be_idmapped(directory: BorrowedFd<'_>, ids: IdRange) -> Result<bool> {
     let userns = userns::with_map(&ids.map_line(), &ids.map_line())?;
     let copy = mounts::copy_tree(directory, "", false).context("cannot open the store")?;
     Ok(mounts::map_ids(copy.as_fd(), userns.as_fd(), false).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_can_be_read_again() {
+        assert_eq!(copied(&progress(5 << 20, Some((7 << 20) + 1))), Some((5, 7)));
+        assert_eq!(copied(&progress(5 << 20, None)), None);
+        assert_eq!(copied("ready"), None);
+    }
 }
