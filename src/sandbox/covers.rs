@@ -8,7 +8,6 @@ use rustix::mount::MountAttrFlags;
 
 use super::mounts::{self, NOSUID_NODEV_NOEXEC};
 use super::root::{self, Kind};
-use super::tree::kind_of;
 use crate::error::{Context, Error, Result};
 
 const READ_ONLY: MountAttrFlags = NOSUID_NODEV_NOEXEC.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
@@ -39,7 +38,7 @@ impl Empty {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             Err(errno) => return Err(errno.into()),
         };
-        let name = match kind_of(place.as_fd())? {
+        let name = match Kind::of(place.as_fd())? {
             Kind::File => "file",
             Kind::Directory => "directory",
         };

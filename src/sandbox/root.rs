@@ -32,6 +32,15 @@ pub enum Kind {
     File,
 }
 
+impl Kind {
+    /// Of what a descriptor shows.
+    pub fn of(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
+        let stat = rustix::fs::fstat(fd)?;
+        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        Ok(if directory { Self::Directory } else { Self::File })
+    }
+}
+
 /// Opens a path of the container; symbolic links are followed inside it.
 pub fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     open_by(root, path, flags, IN_ROOT)

@@ -164,7 +164,7 @@ impl<'a> Tree<'a> {
 
     fn prepared(&self, index: usize, target: &str) -> Result<()> {
         let Some(mount) = self.sources.binds.get(index).and_then(Option::as_ref) else { return Ok(()) };
-        self.attach(mount.as_fd(), target, kind_of(mount.as_fd())?)
+        self.attach(mount.as_fd(), target, Kind::of(mount.as_fd())?)
     }
 
     fn device(&self, index: usize, target: &str) -> Result<()> {
@@ -252,13 +252,6 @@ impl<'a> Tree<'a> {
 
 /// /dev and what is like it: nothing set-user-id runs from there, but its nodes work.
 const NOSUID_NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
-
-/// Of what a mount shows.
-pub(super) fn kind_of(mount: BorrowedFd<'_>) -> Result<Kind> {
-    let stat = rustix::fs::fstat(mount)?;
-    let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-    Ok(if directory { Kind::Directory } else { Kind::File })
-}
 
 fn file_name(index: usize) -> String {
     format!("file-{index}")

@@ -3,6 +3,7 @@
 //! The functions block, on the calling thread and on no other.
 
 mod bus;
+mod ended;
 mod escape;
 mod failure;
 mod header;
@@ -19,9 +20,9 @@ mod value;
 mod wait;
 mod watch;
 
+pub use ended::{Code, Ended};
 pub use job::Whom;
 pub use manager::{Keep, Manager};
 pub use start::{Start, Started};
 pub use status::{Properties, UnitStatus};
 pub use text::unit_text;
-pub use wait::{Code, Ended};

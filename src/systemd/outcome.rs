@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::bus::{Bus, UNIT};
+use super::ended::Code;
 use super::failure::Failure;
 use super::journal;
 use super::status::snapshot;
-use super::wait::Code;
 use super::watch::Seen;
 use crate::definition::types::escaped;
 use crate::error::{Error, Exit};

@@ -7,13 +7,14 @@ use std::time::Duration;
 use zbus::{Fd, OwnedObjectPath, Variant};
 
 use super::bus::{Bus, UNIT};
+use super::ended::{Code, Ended};
 use super::failure::Failure;
 use super::job;
 use super::manager::Manager;
 use super::outcome;
 use super::status::snapshot;
 use super::value;
-use super::wait::{Code, Ended, until_over};
+use super::wait::until_over;
 use super::watch::Watch;
 use crate::error::{Error, Exit, Result};
 use crate::plan::{Unit, Value};

@@ -13,9 +13,9 @@ use zbus::message::Type;
 use zbus::{MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant};
 
 use super::bus::{Bus, MANAGER, SERVICE, UNIT};
+use super::ended::{Code, Ended};
 use super::escape::unit_path;
 use super::failure::Failure;
-use super::wait::{Code, Ended};
 
 /// What the signals have told so far.
 #[derive(Debug, Clone, Default)]
