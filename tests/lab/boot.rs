@@ -9,7 +9,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// What a command in the lab may take at most, in seconds.
-const COMMAND_SECONDS: u32 = 120;
+const COMMAND_SECONDS: u32 = 480;
 
 /// A booted lab. It ends when this is dropped, and also when the process that holds it dies.
 pub struct Lab {
