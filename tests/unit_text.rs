@@ -76,6 +76,7 @@ fn unit(raw: bool) -> Unit {
         fs: raw.then_some(FsType::Ext4),
         origin: "test".into(),
         digest: "sha256:ab".into(),
+        manifest: None,
         created: "2026-01-01T00:00:00Z".into(),
         size: 1,
         declared: Declared::default(),

@@ -13,6 +13,8 @@ use super::member::{Kind, Member, attributes, sparse};
 use super::pax::{Pax, number};
 use crate::error::{Context, Error, Result};
 
+/// How much may follow the end of an archive: GNU tar fills up to 10 KiB, and tapes to a few MiB.
+pub const MAX_TRAILER: u64 = 64 << 20;
 const BLOCK: usize = 512;
 /// Names and extended headers; attributes of one file are at most 64 KiB in all on most file systems.
 const MAX_HEADER: u64 = 1 << 20;
@@ -26,12 +28,22 @@ pub struct Archive<R> {
     /// Content of the current member that has not been read, and the fill behind it.
     content: u64,
     padding: u64,
+    end: End,
+}
+
+/// What stands at the end of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// A block of zeros, without which it has been cut off.
+    Zeros,
+    /// That, or nothing: what is known by its digest is whole, and umoci writes none.
+    Any,
 }
 
 impl<R: Read> Archive<R> {
     /// Begins at the first header.
-    pub fn new(reader: R) -> Self {
-        Self { reader, global: Pax::default(), content: 0, padding: 0 }
+    pub fn new(reader: R, end: End) -> Self {
+        Self { reader, global: Pax::default(), content: 0, padding: 0, end }
     }
 
     /// The next member, none after the last.
@@ -68,6 +80,20 @@ impl<R: Read> Archive<R> {
         let rest =
             io::copy(&mut (&mut self.reader).take(limit + 1), &mut io::sink()).context("cannot read the archive")?;
         if rest > limit { Err(Error::failed("the archive goes on after its end")) } else { Ok(()) }
+    }
+
+    /// How much content of the current member has not been read, for a reader that can pass it over: `over` gets it with
+    /// the fill behind it.
+    pub fn pass_over(&mut self, over: impl FnOnce(&mut R, u64) -> Result<()>) -> Result<u64> {
+        let content = self.content;
+        over(&mut self.reader, content + self.padding)?;
+        (self.content, self.padding) = (0, 0);
+        Ok(content)
+    }
+
+    /// The reader itself.
+    pub fn reader(&self) -> &R {
+        &self.reader
     }
 
     fn member(&mut self, header: &Header, size: u64, names: Names) -> Result<Member> {
@@ -186,7 +212,12 @@ impl<R: Read> Archive<R> {
 
     fn header(&mut self) -> Result<Option<Header>> {
         let mut header = Header::new_old();
-        match self.reader.read_exact(header.as_mut_bytes()) {
+        let mut first = [0];
+        if self.end == End::Any && self.reader.read(&mut first).context("cannot read the archive")? == 0 {
+            return Ok(None);
+        }
+        let known = if self.end == End::Any { &first[..] } else { &[] };
+        match known.chain(&mut self.reader).read_exact(header.as_mut_bytes()) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(Error::failed("the archive is cut off"));
             }

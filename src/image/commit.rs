@@ -76,6 +76,7 @@ fn fill(
         fs: disk.info()?.fs,
         origin: format!("the disk of {name}, a copy of {}", disk.record.image),
         digest: content.digest,
+        manifest: None,
         created: record::now(),
         size: content.size,
         declared,

@@ -133,6 +133,7 @@ impl Disk {
             fs,
             origin: format!("a copy of {}", self.record.image),
             digest: self.record.digest.clone(),
+            manifest: None,
             created: self.record.created.clone().unwrap_or_default(),
             size: 0,
             declared: Declared::default(),

@@ -1,22 +1,26 @@
-//! Bringing an image into the store, from a directory, a tar archive or a raw file-system image.
+//! Bringing an image into the store, from a directory, a tar archive, a raw file-system image, or an image in layers.
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FileType, fstat, syncfs};
+use rustix::fs::{AtFlags, FileType, Mode, fstat, statat, syncfs, unlinkat};
 use rustix::io::Errno;
 
-use super::access::open_dir;
-use super::archive::{Archive, has_checksum};
+use super::access::{create_file, open_dir};
+use super::archive::{Archive, End, MAX_TRAILER, has_checksum};
 use super::copy::{self, Options as CopyOptions, Progress};
 use super::decompress;
 use super::digest::{self, Digested};
 use super::extract::extract;
 use super::lock::Lock;
+use super::oci::blobs::{Blobs, Members, Part, may_have_images};
+use super::oci::unpack::Expanded;
+use super::oci::{self};
+use super::path::normalized;
 use super::staging::Staging;
 use super::store::{Declared, INFO, ImageInfo, Kind, RAW, ROOT, Store, claim};
 use super::superblock::{FsType, HEAD, recognize};
@@ -24,8 +28,7 @@ use super::{file_name, record};
 use crate::error::{Context, Error, Exit, Result};
 use crate::layout::Layout;
 
-/// How much may follow the end of an archive: GNU tar fills up to 10 KiB, and tapes to a few MiB.
-const MAX_TRAILER: u64 = 64 << 20;
+const COMPRESSED: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], decompress::XZ, b"BZh"];
 
 /// How to import.
 #[derive(Debug, Clone, Default)]
@@ -36,8 +39,19 @@ pub struct Options<'a> {
     pub used_by: &'a [String],
     /// What image.toml calls its origin; the path, by default.
     pub origin: Option<String>,
-    /// Its defaults for containers.
+    /// Which image, where the source has several.
+    pub tag: Option<&'a str>,
+    /// Its defaults for containers, over those that it declares itself.
     pub declared: Declared,
+}
+
+/// What came of a source.
+struct Filled {
+    kind: Kind,
+    fs: Option<FsType>,
+    content: Digested,
+    manifest: Option<String>,
+    declared: Declared,
 }
 
 /// Imports `source` as the image `name`, whole or not at all.
@@ -60,15 +74,16 @@ pub fn import(
         return Err(exists(name));
     }
     let staging = Staging::begin(store.dir())?;
-    let (kind, fs, content) = fill(&file, &staging, progress).with_context(action)?;
+    let filled = fill(&file, &staging, options, progress).with_context(action)?;
     let info = ImageInfo {
-        kind,
-        fs,
+        kind: filled.kind,
+        fs: filled.fs,
         origin: options.origin.clone().unwrap_or_else(|| source.display().to_string()),
-        digest: content.digest,
+        digest: filled.content.digest,
+        manifest: filled.manifest,
         created: record::now(),
-        size: content.size,
-        declared: options.declared.clone(),
+        size: filled.content.size,
+        declared: options.declared.clone().over(filled.declared),
     };
     record::write(staging.dir(), INFO, &info, true)?;
     syncfs(staging.dir()).context("cannot write the image")?;
@@ -105,56 +120,137 @@ pub fn exists(name: &str) -> Error {
 }
 
 /// Makes root or raw file in `staging`, by what the source is.
-fn fill(file: &File, staging: &Staging, progress: &mut Progress<'_>) -> Result<(Kind, Option<FsType>, Digested)> {
+fn fill(file: &File, staging: &Staging, options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Filled> {
     let stat = fstat(file)?;
     match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory if is_layout(file.as_fd()) => {
+            let dir = open_dir(file.as_fd(), c".")?;
+            layers(&Blobs::Directory(dir), staging, options, progress)
+        }
         FileType::Directory => {
+            untagged(options)?;
             copy::copy_tree(file.as_fd(), staging.dir(), ROOT, CopyOptions::default(), progress)?;
-            tree_digest(staging.dir())
+            tree(staging.dir())
         }
         FileType::RegularFile => {
             let mut head = vec![0; HEAD];
             let length = read_head(file, &mut head)?;
             head.truncate(length);
-            if is_archive(&head) { unpack(file, staging, progress) } else { raw(file, &head, staging, progress) }
+            if is_archive(&head) {
+                archive(file, staging, options, progress)
+            } else {
+                raw(file, &head, staging, options, progress)
+            }
         }
         _ => Err(Error::failed("it is neither a directory nor a regular file")),
     }
 }
 
-fn tree_digest(dir: BorrowedFd<'_>) -> Result<(Kind, Option<FsType>, Digested)> {
+fn tree(dir: BorrowedFd<'_>) -> Result<Filled> {
     let root = open_dir(dir, ROOT)?;
-    Ok((Kind::Tree, None, digest::tree(root.as_fd())?))
+    let content = digest::tree(root.as_fd())?;
+    Ok(Filled { kind: Kind::Tree, fs: None, content, manifest: None, declared: Declared::default() })
 }
 
-fn unpack(file: &File, staging: &Staging, progress: &mut Progress<'_>) -> Result<(Kind, Option<FsType>, Digested)> {
+fn is_layout(dir: BorrowedFd<'_>) -> bool {
+    [c"oci-layout", c"index.json"].iter().all(|name| {
+        let stat = statat(dir, *name, AtFlags::SYMLINK_NOFOLLOW);
+        stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+    })
+}
+
+/// A root, or images in layers: their first name tells one from the other but for trees that look like images.
+fn archive(file: &File, staging: &Staging, options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Filled> {
+    if !first_name(file).is_some_and(|name| may_have_images(&name)) {
+        untagged(options)?;
+        return unpack(file, staging, progress);
+    }
+    let plain = if is_compressed(file)? { spool(file, staging.dir())? } else { file.try_clone()? };
+    let members = Members::read(plain)?;
+    if members.has_images() {
+        return layers(&Blobs::Archive(members), staging, options, progress);
+    }
+    untagged(options)?;
+    let mut plain = members.into_file();
+    plain.rewind()?;
+    unpack(&plain, staging, progress)
+}
+
+fn layers(blobs: &Blobs, staging: &Staging, options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Filled> {
+    let found = oci::find(blobs, options.tag)?;
+    let root = copy::create_root(staging.dir(), ROOT)?;
+    found.unpack(blobs, root.as_fd(), progress)?;
+    Ok(Filled { manifest: Some(found.manifest.to_string()), declared: found.declared, ..tree(staging.dir())? })
+}
+
+fn untagged(options: &Options<'_>) -> Result<()> {
+    match options.tag {
+        Some(_) => Err(Error::new(Exit::Usage, "a tag chooses an image in layers, and this is none")),
+        None => Ok(()),
+    }
+}
+
+/// The first name but that of the root.
+fn first_name(file: &File) -> Option<Vec<u8>> {
+    let reader = Expanded::new(Part::whole(file).ok()?, 0).ok()?;
+    let mut archive = Archive::new(reader, End::Zeros);
+    for _ in 0..4 {
+        let path = normalized(&archive.next_member().ok()??.path).ok()?;
+        if !path.is_empty() {
+            return Some(path);
+        }
+    }
+    None
+}
+
+/// Unpacks a compressed archive into a file without a name, as blobs lie in it in any order.
+fn spool(file: &File, dir: BorrowedFd<'_>) -> Result<File> {
+    let mut reader = Expanded::new(Part::whole(file)?, file.metadata()?.len())?;
+    let name = c"archive";
+    let mut plain = File::from(create_file(dir, name, Mode::RUSR | Mode::WUSR)?);
+    unlinkat(dir, name, AtFlags::empty())?;
+    io::copy(&mut reader, &mut plain).context("cannot decompress it")?;
+    Ok(plain)
+}
+
+fn unpack(file: &File, staging: &Staging, progress: &mut Progress<'_>) -> Result<Filled> {
     let root = copy::create_root(staging.dir(), ROOT)?;
     let total = file.metadata()?.len();
     let counted = Counted { file, done: 0, total, progress };
-    let mut archive = Archive::new(decompress::reader(io::BufReader::with_capacity(256 << 10, counted))?);
+    let reader = decompress::reader(io::BufReader::with_capacity(256 << 10, counted))?;
+    let mut archive = Archive::new(reader, End::Zeros);
     extract(&mut archive, root.as_fd())?;
     archive.finish(MAX_TRAILER)?;
-    tree_digest(staging.dir())
+    tree(staging.dir())
 }
 
 fn raw(
     file: &File,
     head: &[u8],
     staging: &Staging,
+    options: &Options<'_>,
     progress: &mut Progress<'_>,
-) -> Result<(Kind, Option<FsType>, Digested)> {
+) -> Result<Filled> {
+    untagged(options)?;
     let length = file.metadata()?.len();
     let superblock = recognize(head, length)?;
-    let options = CopyOptions { total: Some(length), ..CopyOptions::default() };
-    copy::raw(file.as_fd(), staging.dir(), RAW, options, progress)?;
+    let copied = CopyOptions { total: Some(length), ..CopyOptions::default() };
+    copy::raw(file.as_fd(), staging.dir(), RAW, copied, progress)?;
     let copy = super::access::open_file(staging.dir(), RAW)?;
-    Ok((Kind::Raw, Some(superblock.fs), digest::file(copy.as_fd())?))
+    let content = digest::file(copy.as_fd())?;
+    let (fs, declared) = (Some(superblock.fs), Declared::default());
+    Ok(Filled { kind: Kind::Raw, fs, content, manifest: None, declared })
 }
 
 /// Compressed, or with a tar header at its beginning. A file system never begins so.
 fn is_archive(head: &[u8]) -> bool {
-    const COMPRESSED: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], decompress::XZ, b"BZh"];
     COMPRESSED.iter().any(|magic| head.starts_with(magic)) || has_checksum(head)
+}
+
+fn is_compressed(file: &File) -> Result<bool> {
+    let mut head = [0; 512];
+    let length = read_head(file, &mut head)?;
+    Ok(!has_checksum(&head[..length]))
 }
 
 fn read_head(file: &File, head: &mut [u8]) -> Result<usize> {

@@ -41,6 +41,9 @@ fn parse<T: DeserializeOwned>(file: File) -> Result<T> {
 /// Replaces one. `durable` also outlasts a power cut; without it a crash may leave the old one or none.
 pub fn write<T: Serialize>(dir: BorrowedFd<'_>, name: &CStr, value: &T, durable: bool) -> Result<()> {
     let text = toml::to_string(value).map_err(Error::failed)?;
+    if text.len() as u64 > MAX_SIZE {
+        return Err(Error::failed(format!("{} would be larger than 1 MiB", name.to_string_lossy())));
+    }
     let temporary = unique(".tmp-", "");
     let replace = || -> Result<()> {
         let mut file = File::from(create_file(dir, &temporary, Mode::RUSR | Mode::WUSR)?);

@@ -52,9 +52,33 @@ pub struct Declared {
     /// A signal's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
+    /// Ports such as "80/tcp"; shown, and nothing else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exposed_ports: Vec<String>,
     /// Environment of the payload.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
+    /// What its maker says of it; shown, and nothing else.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Declared {
+    /// These over what the image itself declares, key by key.
+    pub fn over(self, image: Self) -> Self {
+        let mut environment = image.environment;
+        environment.extend(self.environment);
+        Self {
+            entrypoint: self.entrypoint.or(image.entrypoint),
+            command: self.command.or(image.command),
+            user: self.user.or(image.user),
+            working_directory: self.working_directory.or(image.working_directory),
+            stop_signal: self.stop_signal.or(image.stop_signal),
+            exposed_ports: image.exposed_ports,
+            environment,
+            labels: image.labels,
+        }
+    }
 }
 
 /// image.toml.
@@ -70,6 +94,9 @@ pub struct ImageInfo {
     pub origin: String,
     /// "sha256:…" over the content.
     pub digest: String,
+    /// "sha256:…" of the manifest that it was unpacked by, or of the configuration where `docker save` has no manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
     /// RFC 3339.
     pub created: String,
     /// Bytes of content: the sum of the files' sizes, or the size of the raw image.

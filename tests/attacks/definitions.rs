@@ -100,6 +100,7 @@ fn unit(definition: &toml::Table, name: &str) -> Option<Unit> {
         fs: None,
         origin: "test".into(),
         digest: "sha256:ab".into(),
+        manifest: None,
         created: "2026-01-01T00:00:00Z".into(),
         size: 1,
         declared: Declared::default(),

@@ -9,34 +9,34 @@ use soute::layout::Layout;
 use tar::{EntryType, Header};
 
 /// An archive in the making, header by header.
-#[derive(Default)]
-struct Tar(Vec<u8>);
+#[derive(Clone, Default)]
+pub struct Tar(Vec<u8>);
 
 impl Tar {
     /// A member whose header says what it says, with this content.
-    fn add(mut self, kind: EntryType, path: &[u8], link: &[u8], content: &[u8]) -> Self {
+    pub fn add(mut self, kind: EntryType, path: &[u8], link: &[u8], content: &[u8]) -> Self {
         let header = header(kind, path, link, content.len() as u64);
         self.0.extend(header.as_bytes());
         self.content(content)
     }
-    fn content(mut self, content: &[u8]) -> Self {
+    pub fn content(mut self, content: &[u8]) -> Self {
         self.0.extend(content);
         self.0.resize(self.0.len().next_multiple_of(512), 0);
         self
     }
-    fn file(self, path: &str) -> Self {
+    pub fn file(self, path: &str) -> Self {
         self.add(EntryType::Regular, path.as_bytes(), b"", b"content")
     }
-    fn dir(self, path: &str) -> Self {
+    pub fn dir(self, path: &str) -> Self {
         self.add(EntryType::Directory, path.as_bytes(), b"", b"")
     }
-    fn symlink(self, path: &str, to: &str) -> Self {
+    pub fn symlink(self, path: &str, to: &str) -> Self {
         self.add(EntryType::Symlink, path.as_bytes(), to.as_bytes(), b"")
     }
-    fn link(self, path: &str, to: &str) -> Self {
+    pub fn link(self, path: &str, to: &str) -> Self {
         self.add(EntryType::Link, path.as_bytes(), to.as_bytes(), b"")
     }
-    fn pax(self, records: &[(&str, &[u8])]) -> Self {
+    pub fn pax(self, records: &[(&str, &[u8])]) -> Self {
         let mut content = Vec::new();
         for (key, value) in records {
             let rest = key.len() + value.len() + 3;
@@ -47,7 +47,7 @@ impl Tar {
         }
         self.add(EntryType::XHeader, b"pax", b"", &content)
     }
-    fn end(mut self) -> Vec<u8> {
+    pub fn end(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
     }
@@ -70,19 +70,19 @@ fn header(kind: EntryType, path: &[u8], link: &[u8], size: u64) -> Header {
     header
 }
 
-struct Host {
-    dir: tempfile::TempDir,
-    layout: Layout,
+pub struct Host {
+    pub dir: tempfile::TempDir,
+    pub layout: Layout,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("canary")).unwrap();
         fs::write(dir.path().join("canary/file"), b"canary").unwrap();
         Self { layout: Layout::new(dir.path().join("host")), dir }
     }
-    fn canary(&self) -> String {
+    pub fn canary(&self) -> String {
         self.dir.path().join("canary").to_str().unwrap().to_owned()
     }
     fn import(&self, archive: &[u8]) -> Result<(), String> {
@@ -91,7 +91,7 @@ impl Host {
         let done = import(&self.layout, "i", &file, &Options::default(), &mut |_, _| ());
         done.map(drop).map_err(|error| error.to_string().split_once("archive: ").unwrap().1.to_owned())
     }
-    fn root(&self) -> std::path::PathBuf {
+    pub fn root(&self) -> std::path::PathBuf {
         self.layout.images().join("i/root")
     }
     /// Refused with these words; nothing is left in the store and nothing else has changed.
@@ -101,7 +101,7 @@ impl Host {
         assert_eq!(fs::read_dir(self.layout.images()).unwrap().count(), 0, "{words}: something is left");
         self.check();
     }
-    fn check(&self) {
+    pub fn check(&self) {
         let entries: Vec<_> = fs::read_dir(self.canary()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(entries, ["file"]);
         assert_eq!(fs::read(Path::new(&self.canary()).join("file")).unwrap(), b"canary");

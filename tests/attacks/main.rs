@@ -11,6 +11,8 @@ mod faults;
 mod images;
 mod inside;
 mod neighbours;
+mod oci;
+mod oci_layers;
 mod privileges;
 mod list;
 mod profile;

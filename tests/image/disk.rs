@@ -20,6 +20,7 @@ fn host(root: &Path) -> Layout {
         fs: None,
         origin: "by hand".into(),
         digest: "sha256:00".into(),
+        manifest: None,
         created: "2026-01-01T00:00:00Z".into(),
         size: 2,
         declared: Default::default(),

@@ -7,5 +7,6 @@ mod export;
 mod import;
 mod lab;
 mod listing;
+mod oci;
 mod raw;
 mod shared;

@@ -5,6 +5,7 @@ mod lab;
 
 mod boots;
 mod instances;
+mod layers;
 mod limits;
 mod logs;
 mod many;

@@ -15,8 +15,10 @@ use crate::image::store::{Declared, ImageInfo};
 use crate::output::amount;
 use crate::settings::Host;
 
-/// Brings a directory, a tar archive (plain, gz, zst, xz, bz2) or a raw file-system image (ext4, xfs, btrfs, erofs,
-/// squashfs) into the store. The flags declare what containers of the image do unless their definition says otherwise.
+/// Brings into the store a directory, a tar archive (plain, gz, zst, xz, bz2), a raw file-system image (ext4, xfs, btrfs,
+/// erofs, squashfs), an OCI layout (a directory, or an archive of one), or an archive of `docker save` or `podman save`:
+/// which of them is seen by its content. An image in layers becomes one directory tree. What containers of the image do
+/// unless their definition says otherwise is what it declares itself, and what the flags declare over that.
 #[derive(Debug, Args)]
 pub struct Import {
     /// What the image will be called.
@@ -26,6 +28,9 @@ pub struct Import {
     /// Take the place of an image of that name.
     #[arg(long)]
     replace: bool,
+    /// Of a layout or an archive with several images, the one with this name, such as nginx:1.27 or 1.27.
+    #[arg(long)]
+    tag: Option<String>,
     #[command(flatten)]
     declares: Declares,
 }
@@ -96,6 +101,7 @@ impl Declares {
             working_directory: self.working_directory.map(|path| path.to_string()),
             stop_signal: self.stop_signal.map(|signal| signal.to_string()),
             environment: self.environment.into_iter().map(|Variable(n, v)| (n.to_string(), v.into_string())).collect(),
+            ..Declared::default()
         }
     }
 }
@@ -109,6 +115,7 @@ impl Import {
             replace: self.replace,
             used_by: &on_image,
             origin: std::path::absolute(&self.path).ok().map(|path| path.display().to_string()),
+            tag: self.tag.as_deref(),
             declared: self.declares.declared(),
         };
         let progress = &mut |done, total| bar::show(&bar, done, total);
@@ -120,5 +127,6 @@ impl Import {
 }
 
 fn stored(name: &Name, info: &ImageInfo) -> String {
-    format!("{name}: {} of {}, {}", users::kind(info), amount::bytes(info.size), info.digest)
+    let digest = info.manifest.as_ref().unwrap_or(&info.digest);
+    format!("{name}: {} of {}, {digest}", users::kind(info), amount::bytes(info.size))
 }

@@ -87,7 +87,7 @@ fn table(images: &[Entry]) -> Table {
             amount::bytes(info.size),
             exclusive.map(amount::bytes).unwrap_or_default(),
             info.created.clone(),
-            short(&info.digest).to_owned(),
+            short(info.manifest.as_ref().unwrap_or(&info.digest)).to_owned(),
             info.origin.clone(),
             used_by.join(","),
         ]);
