@@ -182,20 +182,24 @@ fn running_containers_keep_what_they_have_of_an_image() {
         lab.ok("soute disk reset kept; soute start kept; soute exec kept -- sh -c 'echo yours >/mine'");
         lab.ok("soute stop kept; soute disk reset kept; soute start kept");
         assert_eq!(lab.ok("soute exec kept -- cat /mine"), "mine\n");
-        // On the image itself: not replaced, and renamed by force only, which changes nothing for who runs on it.
+        // On the image itself: kept as long as that runs; renamed by force only, which changes nothing for who runs on it.
         lab.ok("soute image import --replace moving /var/lib/soute/images/mine/root; soute start bare");
-        let replace = "soute image import --replace moving /root/next";
-        refused(lab, replace, 6, "soute: image moving is in use by bare\n");
         refused(
             lab,
             "soute image rename moving moved",
             6,
             "soute: cannot rename image moving: it is used by bare (--force renames it)\n",
         );
-        lab.ok("soute image rename --force moving moved");
+        lab.ok("soute image import third /root/next; soute image rename --force moving moved");
         assert_eq!(lab.ok("soute exec bare -- cat /mine"), "mine\n");
-        assert_eq!(lab.ok("soute image prune --dry-run 2>/dev/null | grep -x moved"), "moved\n");
-        lab.ok("soute remove --force kept bare; soute image remove mine moved");
+        let unused = "soute image prune --dry-run 2>/dev/null | grep -x -e moved -e third";
+        assert_eq!(lab.ok(unused), "third\n");
+        refused(lab, "soute image remove --force moved", 6, "soute: image moved is in use by bare\n");
+        lab.ok("soute image rename moved moving; soute image import --replace moving /root/next");
+        lab.ok("soute image remove third; ls -d /var/lib/soute/images/.kept-*");
+        assert_eq!(lab.ok("soute exec bare -- cat /mine; cat /var/lib/soute/images/moving/root/which"), "mine\nnext\n");
+        lab.ok("soute remove --force kept bare; soute image remove mine moving");
+        assert_eq!(lab.ok("ls -A /var/lib/soute/images | grep '^[.]kept' || true"), "");
     }
 }
 

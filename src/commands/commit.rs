@@ -33,6 +33,7 @@ impl Commit {
         let Self { name, image, replace } = &self;
         let action = || format!("cannot commit {name}");
         let _lock = stopped(host, name).with_context(action)?;
+        users::sweep_replaced(&host.layout)?;
         let on_image = users::on_image(&host.layout, image)?;
         let options = Options { replace: *replace, used_by: &on_image, ..Options::default() };
         let bar = bar::new(format!("committing {name}"));

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, openat, openat2};
+use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, openat, openat2, seek};
 use rustix::io::{Errno, Result};
 
 /// Deeper trees are refused at import: with two descriptors a level the walk stays below the usual limit of 1024 files.
@@ -54,6 +54,8 @@ pub struct Listed {
 
 /// All entries of a directory but "." and "..", by inode: that is the order on disk.
 pub fn list(dir: impl AsFd) -> Result<Vec<Listed>> {
+    // Whoever has listed it before has left it at its end.
+    seek(&dir, SeekFrom::Start(0))?;
     let mut buffer = Vec::with_capacity(16 * 1024);
     let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
     let mut found = Vec::new();

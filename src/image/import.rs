@@ -35,7 +35,7 @@ const COMPRESSED: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], decomp
 pub struct Options<'a> {
     /// Take the place of an image of that name.
     pub replace: bool,
-    /// Running containers that are on the image itself, which then cannot be replaced.
+    /// Running containers that are on the image itself, which then is kept for them when it is replaced.
     pub used_by: &'a [String],
     /// What image.toml calls its origin; the path, by default.
     pub origin: Option<String>,
@@ -105,8 +105,11 @@ pub fn commit(
     let old = open_dir(store.dir(), path);
     match old {
         Ok(old) if options.replace => {
-            claim(old.as_fd(), name, options.used_by)?;
-            staging.commit_over(path)
+            claim(old.as_fd(), name, &[])?;
+            match options.used_by {
+                [] => staging.commit_over(path),
+                _ => staging.commit_over_kept(path),
+            }
         }
         _ => staging.commit(path).map(drop),
     }

@@ -19,6 +19,7 @@ use crate::error::{Context, Error, Exit, Result};
 
 const TEMPORARY: &str = ".tmp-";
 const TRASH: &str = ".trash-";
+const KEPT: &str = ".kept-";
 
 /// Opens a directory of the store, made 0700 if it is not there. A link, or someone else's directory, is refused.
 pub fn open_private(path: &Path) -> Result<OwnedFd> {
@@ -97,6 +98,18 @@ impl Staging {
         fsync(&self.parent)
     }
 
+    /// The same, where something still runs on the other one: that is put aside under a name of its own, which
+    /// [`take_aside`] finds. This directory has that name first: killed in between, nothing takes the other one for a
+    /// leftover.
+    pub fn commit_over_kept(mut self, name: &CStr) -> rustix::io::Result<()> {
+        let kept = unique(KEPT, "");
+        renameat_with(&self.parent, &*self.name, &self.parent, &*kept, RenameFlags::NOREPLACE)?;
+        self.name = kept;
+        renameat_with(&self.parent, &*self.name, &self.parent, name, RenameFlags::EXCHANGE)?;
+        self.committed = true;
+        fsync(&self.parent)
+    }
+
     /// Moves one finished entry out to its place.
     pub fn hand_over(&self, entry: &CStr, target: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
         renameat_with(&self.dir, entry, target, name, RenameFlags::NOREPLACE)
@@ -121,6 +134,18 @@ pub fn trash(from: BorrowedFd<'_>, name: &CStr, store: BorrowedFd<'_>) -> rustix
             other => return other.map(|()| trash),
         }
     }
+}
+
+/// Takes what was put aside out of its place and returns what to delete, but for what is needed still. The caller keeps
+/// others from putting anything aside meanwhile.
+pub fn take_aside(store: BorrowedFd<'_>, needed: impl Fn(BorrowedFd<'_>) -> bool) -> rustix::io::Result<Vec<CString>> {
+    let mut taken = Vec::new();
+    for entry in list(store)?.into_iter().filter(|entry| entry.name.to_bytes().starts_with(KEPT.as_bytes())) {
+        if !open_dir(store, &entry.name).is_ok_and(|dir| needed(dir.as_fd())) {
+            taken.push(trash(store, &entry.name, store)?);
+        }
+    }
+    Ok(taken)
 }
 
 /// Removes what commands that were killed have left in a directory of the store. Goes on past failures.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{self, open_dir, open_inside};
 use super::lock::Lock;
-use super::staging::{open_private, secure, sweep, trash};
+use super::staging::{open_private, secure, sweep, take_aside, trash};
 use super::superblock::FsType;
 use super::{delete, file_name, record};
 use crate::error::{Context, Error, Exit, Result};
@@ -196,6 +196,21 @@ impl Store {
         let trash = trash(self.dir(), &path, self.dir()).with_context(|| format!("cannot remove image {name}"))?;
         drop(lock);
         delete::remove(self.dir(), &trash).with_context(|| format!("cannot remove all of image {name}"))
+    }
+
+    /// Removes the images that were replaced under what ran on them, once nothing does. `running` has the digests of the
+    /// images that something runs on.
+    pub fn sweep_replaced(&self, layout: &Layout, running: &[String]) -> Result<()> {
+        let lock = Lock::store(layout)?;
+        let needed = |dir: BorrowedFd<'_>| match record::read::<ImageInfo>(dir, INFO) {
+            Ok(Some(info)) => running.contains(&info.digest),
+            _ => !running.is_empty(),
+        };
+        let taken = take_aside(self.dir(), needed).context("cannot read the store")?;
+        drop(lock);
+        taken
+            .iter()
+            .try_for_each(|trash| delete::remove(self.dir(), trash).context("cannot remove all of a replaced image"))
     }
 
     /// Removes what killed commands have left.

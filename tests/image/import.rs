@@ -112,14 +112,30 @@ fn an_image_is_replaced_only_if_asked_and_never_half() {
         "image i exists: remove it, or import with --replace"
     );
     let replace = Options { replace: true, ..Options::default() };
-    let error = again(&Options { used_by: &["web".into()], ..replace.clone() }).unwrap_err();
-    assert_eq!(error.exit(), soute::error::Exit::Busy);
+    let store = Store::new(&layout).unwrap();
+    let copied = store.open("i").unwrap();
+    copied.pin().unwrap();
+    assert_eq!(again(&replace).unwrap_err().exit(), soute::error::Exit::Busy);
     assert_eq!(fs::read(layout.images().join("i/root/file")).unwrap(), b"one");
+    drop(copied);
     let second = again(&replace).unwrap();
     assert_ne!(first.digest, second.digest);
     assert_eq!(fs::read(layout.images().join("i/root/file")).unwrap(), b"two");
     assert_eq!(Store::new(&layout).unwrap().open("i").unwrap().info, second);
     assert_eq!(fs::read_dir(layout.images()).unwrap().count(), 1, "nothing is left");
+    // Under who runs on it: that one is kept, as long as it is needed.
+    fs::write(source.join("file"), b"three").unwrap();
+    let ran_on = store.open("i").unwrap().root().unwrap();
+    let third = again(&Options { used_by: &["web".into()], ..replace.clone() }).unwrap();
+    assert_eq!(store.open("i").unwrap().info, third);
+    store.sweep(&layout).unwrap();
+    store.sweep_replaced(&layout, &[first.digest, second.digest]).unwrap();
+    let kept = soute::image::access::open_file(std::os::fd::AsFd::as_fd(&ran_on), c"file").unwrap();
+    assert_eq!(std::io::read_to_string(fs::File::from(kept)).unwrap(), "two");
+    assert_eq!(store.names().unwrap(), ["i"]);
+    store.sweep_replaced(&layout, &[third.digest]).unwrap();
+    assert_eq!(fs::read_dir(layout.images()).unwrap().count(), 1, "nothing is left");
+    assert_eq!(fs::read(layout.images().join("i/root/file")).unwrap(), b"three");
 }
 
 #[test]

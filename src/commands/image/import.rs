@@ -110,6 +110,7 @@ impl Import {
     /// Imports it.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let bar = bar::new(format!("importing {}", self.name));
+        users::sweep_replaced(&host.layout)?;
         let on_image = users::on_image(&host.layout, &self.name)?;
         let options = Options {
             replace: self.replace,

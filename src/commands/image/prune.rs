@@ -41,9 +41,15 @@ impl Prune {
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let store = Store::new(&host.layout)?;
         let named = users::named(&host.layout).context("nothing is removed")?;
+        if !self.dry_run {
+            users::sweep_replaced(&host.layout)?;
+        }
         let mut images = Vec::new();
         let mut status = ExitCode::SUCCESS;
         for name in store.names()?.into_iter().filter(|name| !named.contains(name)) {
+            if !users::on_image(&host.layout, &name)?.is_empty() {
+                continue;
+            }
             let size = store.open(&name).ok().map(|image| image.info.size);
             let removed = match self.dry_run {
                 true => Ok(()),

@@ -27,6 +27,7 @@ impl Remove {
     /// Removes them.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let store = Store::new(&host.layout)?;
+        users::sweep_replaced(&host.layout)?;
         let users = users::all(&host.layout)?;
         each(&self.names, |name| {
             let refused = users::refuse(users.get(name.as_str()), self.force, "removes");

@@ -7,7 +7,7 @@ use crate::definition::merge::{Parsed, read_defaults};
 use crate::definition::search;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk;
-use crate::image::store::{ImageInfo, Kind};
+use crate::image::store::{ImageInfo, Kind, Store};
 use crate::layout::Layout;
 use crate::plan::{DiskMode, MAIN_PID, PLAN, Plan};
 
@@ -56,11 +56,27 @@ fn unknown(of: &str) -> Error {
     Error::new(Exit::Invalid, format!("cannot tell which image {of} needs: soute check"))
 }
 
-/// Running containers whose root is the image itself.
+/// Running containers whose root is the image itself, by its name, or by another one that it had when they were started.
 pub fn on_image(layout: &Layout, image: &str) -> Result<Vec<String>> {
+    let store = Store::new(layout)?;
+    let digest = |name: &str| store.open(name).ok().map(|image| image.info.digest);
+    let own = digest(image);
+    let renamed = |plan: &Plan| {
+        own.as_ref() == Some(&plan.image.digest) && digest(&plan.image.name).as_ref() != Some(&plan.image.digest)
+    };
+    let is_on = |plan: &Plan| plan.image.name == image || renamed(plan);
+    Ok(on_images(layout)?.filter(is_on).map(|plan| plan.name).collect())
+}
+
+/// Removes the images that were replaced under running containers, once these have ended.
+pub fn sweep_replaced(layout: &Layout) -> Result<()> {
+    let running: Vec<_> = on_images(layout)?.map(|plan| plan.image.digest).collect();
+    Store::new(layout)?.sweep_replaced(layout, &running)
+}
+
+fn on_images(layout: &Layout) -> Result<impl Iterator<Item = Plan>> {
     let runs = |plan: &Plan| layout.state(&plan.name).join(MAIN_PID).exists();
-    let plans = snapshots(layout)?.into_iter().filter(|plan| plan.image.name == image);
-    Ok(plans.filter(|plan| plan.disk.mode == DiskMode::ReadOnly && runs(plan)).map(|plan| plan.name).collect())
+    Ok(snapshots(layout)?.into_iter().filter(move |plan| plan.disk.mode == DiskMode::ReadOnly && runs(plan)))
 }
 
 fn snapshots(layout: &Layout) -> Result<Vec<Plan>> {
