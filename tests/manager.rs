@@ -5,7 +5,7 @@ mod lab;
 use lab::Lab;
 use lab::script::{both, import, run};
 
-both!(containers_do_not_notice_a_reload_or_a_new_manager);
+both!(attack_16_containers_do_not_notice_a_reload_or_a_new_manager);
 
 #[test]
 #[ignore = "rung 2: nested systemd"]
@@ -19,7 +19,7 @@ fn containers_come_back_after_a_reboot_257() {
     containers_come_back_after_a_reboot(&Lab::boot(Some("trixie"), &[]));
 }
 
-fn containers_do_not_notice_a_reload_or_a_new_manager(lab: &Lab) {
+fn attack_16_containers_do_not_notice_a_reload_or_a_new_manager(lab: &Lab) {
     run(
         lab,
         r#"

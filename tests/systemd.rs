@@ -130,8 +130,8 @@ fn a_stopped_unit_that_others_name_can_be_created_again() {
 
 #[test]
 #[ignore = "rung 2: nested systemd"]
-fn starts_survive_a_manager_that_executes_itself_anew() {
-    in_labs("starts_survive_a_manager_that_executes_itself_anew", || {
+fn attack_16_starts_survive_a_manager_that_executes_itself_anew() {
+    in_labs("attack_16_starts_survive_a_manager_that_executes_itself_anew", || {
         let manager = &Manager::connect().expect("systemd");
         let start = Instant::now();
         let mut again = Command::new("sh")

@@ -111,7 +111,7 @@ fn every_limit_is_in_the_files_of_the_units_cgroup() {
 
 #[test]
 #[ignore = "rung 3: virtual machine"]
-fn memory_ends_at_its_limit_and_that_is_what_is_reported() {
+fn attack_20_memory_ends_at_its_limit_and_that_is_what_is_reported() {
     let report = first();
     report.is("hog-free wait", "0");
     report.is("hog-free result", "success inactive");
@@ -238,10 +238,9 @@ fn squashfs_that_cannot_be_idmapped_is_refused_by_saying_so() {
     report.is("squashfs host ids", "0 0");
 }
 
-/// Attack 48.
 #[test]
 #[ignore = "rung 3: virtual machine"]
-fn an_ext4_image_that_asks_for_a_panic_gets_none() {
+fn attack_48_an_ext4_image_that_asks_for_a_panic_gets_none() {
     let report = first();
     for image in ["at-mount", "at-look"] {
         report.has(&format!("/root/{image}.raw"), "Panic");

@@ -97,7 +97,7 @@ fn two_copies_of_one_xfs_mount_with_our_options() {
 
 #[test]
 #[ignore = "rung 1: needs root"]
-fn an_ext4_that_asks_for_a_panic_is_mounted_without() {
+fn attack_48_an_ext4_that_asks_for_a_panic_is_mounted_without() {
     both_at_a_time("mke2fs", &["-q", "-t", "ext4", "-e", "panic"], 64, FsType::Ext4);
 }
 

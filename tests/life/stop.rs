@@ -6,7 +6,7 @@ use crate::lab::script::{both, run};
 both!(
     payload_that_ignores_the_signal_stops_at_once,
     payload_with_a_handler_has_its_own_time,
-    payload_that_takes_too_long_is_killed,
+    attack_36_a_payload_that_takes_too_long_is_killed,
     blocked_signal_is_waited_for,
     several_stop_at_once_and_again,
     payload_that_is_not_ready_yet_stops_at_once,
@@ -65,7 +65,7 @@ fn payload_with_a_handler_has_its_own_time(lab: &Lab) {
     );
 }
 
-fn payload_that_takes_too_long_is_killed(lab: &Lab) {
+fn attack_36_a_payload_that_takes_too_long_is_killed(lab: &Lab) {
     run(
         lab,
         r#"
