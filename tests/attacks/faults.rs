@@ -1,4 +1,4 @@
-//! Rows 10, 12 to 15, 22, 23, 25, 26, 34, 35, 37, 38 and 47: what is cut short, full, broken, busy or badly named.
+//! Rows 10, 12 to 15, 22, 23, 25, 26, 34, 37, 38 and 47: what is cut short, full, broken, busy or badly named.
 
 use crate::lab::script::{both, import, run};
 use crate::lab::{Lab, image};
@@ -289,7 +289,7 @@ fn attack_26_what_stands_for_a_file_of_ours_is_refused() {
     );
 }
 
-/// Rows 13 and 35: a boot that is spoiled by files, and by containers that fail at once for ever.
+/// And row 35: a boot that is spoiled by files, and by containers that fail at once for ever.
 #[test]
 #[ignore = "rung 2: nested systemd"]
 fn attack_13_broken_definitions_keep_no_other_from_booting() {

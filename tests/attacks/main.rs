@@ -15,6 +15,8 @@ mod oci;
 mod oci_layers;
 mod privileges;
 mod list;
+mod machine;
+mod outside;
 mod profile;
 mod terminal;
 mod trees;

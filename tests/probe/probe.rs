@@ -3,12 +3,14 @@
 //!     probe [--host KIND:[NUMBER]…] [--output FILE] [--hold] [--only SECTION]
 //!     probe --type KEYS
 //!     probe --notify MESSAGE [--hold]
+//!     probe [--put-key KEYRING=NAME]… [--output FILE] [--hold | -- COMMAND…]
+//!     probe --find-key NAME|NUMBER
 //!
 //! A line is a key, a space and a value, in an order that never changes. Numbers that differ from one process to the next
 //! (PIDs, inodes, mount ids) are left out, so that two reports of equally confined processes are equal. What happens to be
 //! connected to descriptors 0 to 2 begins with "stdio.". Given the namespaces of the host, it tells which are its own. With
 //! `--hold` it stays, as payloads do. `--type` types into the terminal on stdin; `--notify` tells a manager something, with a
-//! descriptor of its root. Static, and of nothing but Rust's own library.
+//! descriptor of its root. `--put-key` keeps the key as long as it, or the command, runs. Static, and of nothing but Rust's own library.
 
 mod calls;
 mod cgroup;
@@ -16,6 +18,7 @@ mod devices;
 mod escapes;
 mod identity;
 mod kernel;
+mod keys;
 mod mounts;
 mod namespaces;
 mod notify;
@@ -25,6 +28,7 @@ mod sockets;
 mod sys;
 
 use std::fmt::{Display, Write};
+use std::os::unix::process::CommandExt;
 
 /// What was found, a line each.
 #[derive(Default)]
@@ -64,6 +68,9 @@ pub struct Options {
     only: Option<String>,
     keys: Option<String>,
     message: Option<String>,
+    put_keys: Vec<(String, String)>,
+    find_key: Option<String>,
+    then: Vec<String>,
 }
 
 fn main() {
@@ -73,6 +80,14 @@ fn main() {
     } else if let Some(message) = &options.message {
         let sent = notify::send(&message.replace(' ', "\n"));
         println!("notified {}", sent.map_or_else(sys::name, |()| "done".to_owned()));
+    } else if !options.put_keys.is_empty() {
+        let mut report = Report::default();
+        options.put_keys.iter().for_each(|(ring, key)| keys::put(ring, key, &mut report));
+        print(&options, &report);
+    } else if let Some(key) = &options.find_key {
+        let mut report = Report::default();
+        keys::find(key, &mut report);
+        print(&options, &report);
     } else {
         // Not as PID 1, which the kernel treats otherwise: what exec starts is none either.
         let done = sys::attempt_for(600, || {
@@ -80,6 +95,10 @@ fn main() {
             Ok(())
         });
         assert!(done == sys::Outcome::Done, "the report ended with {done}");
+    }
+    if let [program, arguments @ ..] = options.then.as_slice() {
+        let error = std::process::Command::new(program).args(arguments).exec();
+        panic!("cannot execute {program}: {error}");
     }
     if options.hold {
         loop {
@@ -98,7 +117,14 @@ fn options() -> Options {
             "--only" => options.only = words.next(),
             "--type" => options.keys = words.next(),
             "--notify" => options.message = words.next(),
+            "--put-key" => {
+                let word = words.next().unwrap_or_default();
+                let (ring, key) = word.split_once('=').expect("KEYRING=NAME");
+                options.put_keys.push((ring.to_owned(), key.to_owned()));
+            }
+            "--find-key" => options.find_key = words.next(),
             "--hold" => options.hold = true,
+            "--" => options.then = words.by_ref().collect(),
             other => panic!("unknown option {other}"),
         }
     }
@@ -112,6 +138,10 @@ fn write(options: &Options) {
             section(options, &mut report);
         }
     }
+    print(options, &report);
+}
+
+fn print(options: &Options, report: &Report) {
     match &options.output {
         // Renamed, so that whoever waits for it finds it whole.
         Some(path) => {
