@@ -22,6 +22,7 @@ use crate::image::{ids, volume};
 use crate::network::{self, Netlink};
 use crate::output::diagnostics;
 use crate::plan::{self, Plan};
+use crate::sandbox::cgroup;
 use crate::settings::Host;
 use crate::systemd::{Manager, Start, Started};
 
@@ -39,6 +40,7 @@ pub struct Launch<'a> {
 impl<'a> Launch<'a> {
     /// On this host, through this manager.
     pub fn new(host: &'a Host, manager: &'a Manager) -> Result<Self> {
+        cgroup::begin_to_wait();
         Ok(Self { host, manager, systemd: manager.version()?, done: RefCell::default() })
     }
 

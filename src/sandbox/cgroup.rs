@@ -24,6 +24,17 @@ pub fn directory(path: &str) -> Result<PathBuf> {
     existing.next().ok_or_else(|| Error::failed(format!("cannot find cgroup {path}: is cgroup v2 mounted?")))
 }
 
+/// Takes the kernel's lock around moves between control groups, by moving this process to where it is. Whoever takes it
+/// first after a pause waits for an RCU grace period, 10 ms and more (percpu_down_write() of the kernel). That would be
+/// systemd, when it puts the runner into its group; so the wait begins now, beside all that comes before.
+pub fn begin_to_wait() {
+    std::thread::spawn(|| -> Option<()> {
+        let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+        fs::write(directory(own).ok()?.join("cgroup.procs"), "0").ok()
+    });
+}
+
 /// Gives our own unit's cgroup to the container's root, and steps aside. The payload is in it already.
 pub fn hand_over(ids: Option<IdRange>) -> Result<()> {
     let groups = fs::read_to_string("/proc/self/cgroup").context("cannot read /proc/self/cgroup")?;
