@@ -251,7 +251,8 @@ fn attack_26_what_stands_for_a_file_of_ours_is_refused() {
         for file in /var/lib/soute/images/busybox{,/image.toml,/root} /var/lib/soute/disks/planted{,/disk.toml,/root,/last-exit.toml} \
             /run/soute/state/planted{,/plan.json,/definition.json,/main-pid,/stopping} /run/soute/lock/{planted,.ids,.store,.instances} \
             /run/soute/instances /run/soute/log/planted /etc/soute/soute.toml /etc/soute/defaults.toml /etc/soute/containers/planted.toml; do
-            [ ! -e $file ] || mv $file $file.kept
+            # The FIFO of a log may go meanwhile, with its socket.
+            [ ! -e $file ] || mv $file $file.kept 2>/dev/null || [ ! -e $file ]
             for kind in link hard dangling fifo zero directory huge; do
                 # Where a lock or a snapshot lies another one is made meanwhile.
                 rm -rf $file
