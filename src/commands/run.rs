@@ -66,7 +66,7 @@ impl Run {
         // What has started takes the connection along and reads it until the end.
         let _kept = manager.keep();
         let launch = Launch::new(host, &manager)?;
-        traces::sweep(host, &manager)?;
+        traces::sweep(host, &manager);
         let name = self.free_name(host, &manager)?;
         let traces = Traces::begin(host, &manager, &name, self.detach || self.keep)?;
         let loaded = self.define(host, &launch, &name, &layer)?;

@@ -13,6 +13,7 @@ use crate::error::{Context, Exit, Result};
 use crate::image::disk;
 use crate::image::lock::Lock;
 use crate::instances;
+use crate::plan::Plan;
 use crate::sandbox::clean;
 use crate::sandbox::exec::Target;
 use crate::settings::Host;
@@ -41,19 +42,42 @@ enum Unit {
     Alone,
 }
 
-/// Takes away what killed commands have left of containers that have ended since.
-pub fn sweep(host: &Host, manager: &Manager) -> Result<()> {
-    for name in Lock::runs(&host.layout)? {
-        let lock = match Lock::try_run(&host.layout, &name) {
-            Err(error) if error.exit() == Exit::Busy => continue,
-            lock => lock?,
-        };
-        if manager.status(&super::unit(&name))?.load == "not-found" {
-            remove(host, &name)?;
-            lock.forget_run(&host.layout, &name)?;
-        }
+/// Takes away what killed commands have left of containers that have ended since. What cannot be taken away keeps nobody
+/// from what he wants to do.
+pub fn sweep(host: &Host, manager: &Manager) {
+    let names = match Lock::runs(&host.layout) {
+        // Whoever may not change anything may still look.
+        Err(error) if error.exit() == Exit::NotPermitted => return,
+        names => names,
+    };
+    let sweep_each = |names: Vec<String>| names.iter().try_for_each(|name| sweep_one(host, manager, name));
+    if let Err(error) = names.and_then(sweep_each) {
+        eprintln!("soute: {error}, ignoring");
     }
-    Ok(())
+}
+
+fn sweep_one(host: &Host, manager: &Manager, name: &str) -> Result<()> {
+    let lock = match Lock::try_run(&host.layout, name) {
+        Err(error) if error.exit() == Exit::Busy => return Ok(()),
+        lock => lock?,
+    };
+    if manager.status(&super::unit(name))?.load != "not-found" {
+        return Ok(());
+    }
+    if is_one_off(host, name)? {
+        remove(host, name)?;
+    }
+    lock.forget_run(&host.layout, name)
+}
+
+/// The name may have become another's, whose disk is to stay. Without a snapshot the command was killed before there was a
+/// copy.
+fn is_one_off(host: &Host, name: &str) -> Result<bool> {
+    if let Ok(plan) = Plan::read(&host.layout.state(name)) {
+        return Ok(plan.ephemeral);
+    }
+    let disk = disk::open(&host.layout, name)?;
+    Ok(disk.is_none_or(|disk| disk.kind().is_ok_and(|kind| kind.is_none())))
 }
 
 fn remove(host: &Host, name: &str) -> Result<()> {

@@ -168,6 +168,27 @@ fn what_a_killed_command_leaves_goes_with_the_next() {
 
 #[test]
 #[ignore = "rung 2: nested systemd, 252 and 257"]
+fn a_name_that_a_killed_command_had_may_become_another_containers() {
+    let _alone = alone();
+    for lab in labs() {
+        lab.ok("(soute run --name busybox-name busybox -- sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >/run/pid)
+                until soute exec busybox-name true 2>/dev/null; do sleep 0.05; done
+                kill -9 $(cat /run/pid); soute stop busybox-name");
+        // Its lock is there, and nobody has it.
+        lab.ok("test -e /run/soute/lock/.run-busybox-name");
+        lab.ok(
+            "soute remove busybox-name
+                soute create busybox-name --image busybox -- sleep 1000
+                soute start busybox-name; soute exec busybox-name -- sh -c 'echo data >/kept'; soute stop busybox-name",
+        );
+        lab.ok("soute list; soute run busybox -- true; test ! -e /run/soute/lock/.run-busybox-name");
+        ends(lab, "cat /var/lib/soute/disks/busybox-name/root/kept; soute remove busybox-name", 0, "data\n", "");
+        nothing_is_left(lab);
+    }
+}
+
+#[test]
+#[ignore = "rung 2: nested systemd, 252 and 257"]
 fn create_writes_a_definition_once() {
     let _alone = alone();
     for lab in labs() {
