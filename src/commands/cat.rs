@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{definitions, report};
+use super::{definitions, each};
 use crate::definition::types::{Name, escaped};
 use crate::error::Result;
 use crate::output::stdout;
@@ -25,17 +25,8 @@ impl Cat {
         let found = definitions::find(host, &self.name)?;
         let defaults = Some(host.layout.defaults()).filter(|path| path.exists());
         let files = defaults.iter().chain([&found.main]).chain(&found.drop_ins);
-        let mut status = ExitCode::SUCCESS;
         let mut shown = Vec::new();
-        for file in files {
-            match section(file) {
-                Ok(text) => shown.push(text),
-                Err(error) => {
-                    report(&error);
-                    status = ExitCode::from(error.exit() as u8);
-                }
-            }
-        }
+        let status = each(files, |file| section(file).map(|text| shown.push(text)))?;
         stdout::write(&shown.join("\n"))?;
         Ok(status)
     }

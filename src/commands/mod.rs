@@ -79,10 +79,10 @@ pub fn report(error: &Error) {
     eprintln!("soute: {}{hint}", text.join("\n"));
 }
 
-/// Tries all names, tells of each that failed, and ends as the first failure says.
-pub fn each(names: &[Name], mut act: impl FnMut(&Name) -> Result<()>) -> Result<ExitCode> {
+/// Tries all, tells of each that failed, and ends as the first failure says.
+pub fn each<T>(all: impl IntoIterator<Item = T>, mut act: impl FnMut(T) -> Result<()>) -> Result<ExitCode> {
     let mut status = ExitCode::SUCCESS;
-    for error in names.iter().filter_map(|name| act(name).err()) {
+    for error in all.into_iter().filter_map(|one| act(one).err()) {
         report(&error);
         if status == ExitCode::SUCCESS {
             status = ExitCode::from(error.exit() as u8);

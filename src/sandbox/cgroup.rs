@@ -1,4 +1,4 @@
-//! The unit's cgroup, handed to a container that boots.
+//! Control groups: the kernel's wait before a process moves into one, and the unit's own, handed to a container that boots.
 //!
 //! cgroupfs cannot be idmapped, so the files that delegation is about change their owner (cgroups(7), "Cgroups v2
 //! delegation"): the one exception to "never chown".

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::commands::report;
+use crate::commands::each;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk;
@@ -43,23 +43,12 @@ struct Entry {
 impl Du {
     /// Prints them. One that cannot be read is told of, and the others are counted.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
-        let names = match self.names.is_empty() {
+        let names: Vec<String> = match self.names.is_empty() {
             true => disk::names(&host.layout)?,
             false => self.names.iter().map(ToString::to_string).collect(),
         };
         let mut disks = Vec::new();
-        let mut status = ExitCode::SUCCESS;
-        for name in names {
-            match entry(host, &name) {
-                Ok(entry) => disks.push(entry),
-                Err(error) => {
-                    report(&error);
-                    if status == ExitCode::SUCCESS {
-                        status = ExitCode::from(error.exit() as u8);
-                    }
-                }
-            }
-        }
+        let status = each(&names, |name| entry(host, name).map(|entry| disks.push(entry)))?;
         stdout::write(&if self.json { json::document(&Disks { disks })? } else { table(&disks).to_string() })?;
         Ok(status)
     }

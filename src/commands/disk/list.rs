@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::commands::report;
+use crate::commands::each;
 use crate::definition::search;
 use crate::error::{Error, Result};
 use crate::image::copy::CopyMethod;
@@ -47,17 +47,10 @@ impl List {
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let defined = search::all(&host.layout)?.found;
         let mut disks = Vec::new();
-        let mut status = ExitCode::SUCCESS;
-        for name in disk::names(&host.layout)? {
+        let status = each(disk::names(&host.layout)?, |name| {
             let orphan = !defined.iter().any(|found| *found.name == name);
-            match entry(host, &name, orphan) {
-                Ok(entry) => disks.push(entry),
-                Err(error) => {
-                    report(&error);
-                    status = ExitCode::FAILURE;
-                }
-            }
-        }
+            entry(host, &name, orphan).map(|entry| disks.push(entry))
+        })?;
         stdout::write(&if self.json { json::document(&Disks { disks })? } else { table(&disks).to_string() })?;
         Ok(status)
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::users::{self, kind};
-use crate::commands::report;
+use crate::commands::each;
 use crate::error::{Context, Result};
 use crate::image::store::{Image, ImageInfo, Kind, Store};
 use crate::image::usage;
@@ -46,26 +46,17 @@ impl List {
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let mut users = users::all(&host.layout)?;
         let mut images = Vec::new();
-        let mut status = ExitCode::SUCCESS;
-        for (name, image) in Store::new(&host.layout)?.list()? {
-            match image.with_context(|| format!("cannot read image {name}")) {
-                Ok(image) => {
-                    let used_by = users.remove(&name).unwrap_or_default().into_iter().collect();
-                    let exclusive = self.exclusive(&image);
-                    images.push(Entry { name, info: image.info, exclusive, used_by });
-                }
-                Err(error) => {
-                    report(&error);
-                    status = ExitCode::FAILURE;
-                }
-            }
-        }
+        let status = each(Store::new(&host.layout)?.list()?, |(name, image)| {
+            let image = image.with_context(|| format!("cannot read image {name}"))?;
+            let used_by = users.remove(&name).unwrap_or_default().into_iter().collect();
+            let exclusive = self.exclusive(&image);
+            images.push(Entry { name, info: image.info, exclusive, used_by });
+            Ok(())
+        })?;
         stdout::write(&if self.json { json::document(&Images { images })? } else { table(&images).to_string() })?;
         Ok(status)
     }
-}
 
-impl List {
     /// What comes free when the image goes: the answer for one file, and a walk for a tree. None where it cannot be read,
     /// which `verify` tells.
     fn exclusive(&self, image: &Image) -> Option<u64> {
