@@ -6,19 +6,19 @@ use std::ffi::CStr;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, SeekFrom, Stat, Timespec, fstat, major, minor, readlinkat, seek, statat};
+use rustix::fs::{AtFlags, FileType, SeekFrom, Stat, fstat, major, minor, readlinkat, seek, statat};
 use rustix::io::{Errno, pread};
 use tar::{EntryType, Header};
 
 use super::access::{self, MAX_DEPTH, list, open_dir, open_file};
 use super::attributes::Attributes;
+use super::pax::{MAX_NUMBER, Records};
 use super::xattr::Target;
 use crate::error::{Context, Error, Result};
 
 const BLOCK: u64 = 512;
-/// What seven and eleven octal digits hold: ids, and sizes and times.
+/// What seven octal digits hold: ids.
 const MAX_ID: u32 = 0o777_7777;
-const MAX_NUMBER: u64 = 0o777_7777_7777;
 const BUFFER: usize = 256 << 10;
 
 /// Writes all of a tree. Sockets are left out, as an archive has no such member: their paths come back.
@@ -58,48 +58,6 @@ struct Member<'a> {
     /// Bytes of content in the archive.
     stored: u64,
     records: Records,
-}
-
-/// The records of an extended header.
-#[derive(Default)]
-struct Records(Vec<u8>);
-
-impl Records {
-    /// "LENGTH KEY=VALUE\n", where LENGTH counts itself too.
-    fn add(&mut self, key: &[u8], value: &[u8]) {
-        let rest = key.len() + value.len() + 3;
-        let mut length = rest;
-        while rest + length.to_string().len() != length {
-            length = rest + length.to_string().len();
-        }
-        self.0.extend_from_slice(format!("{length} ").as_bytes());
-        [key, b"=", value, b"\n"].iter().for_each(|part| self.0.extend_from_slice(part));
-    }
-
-    fn number(&mut self, key: &str, value: u64) {
-        self.add(key.as_bytes(), value.to_string().as_bytes());
-    }
-
-    /// What a plain header has too little room for.
-    fn text(&mut self, key: &str, value: &[u8]) {
-        if value.len() > 100 || !value.is_ascii() {
-            self.add(key.as_bytes(), value);
-        }
-    }
-
-    fn time(&mut self, time: Timespec) {
-        let (seconds, nanoseconds) = (time.tv_sec, time.tv_nsec);
-        if nanoseconds == 0 && u64::try_from(seconds).is_ok_and(|seconds| seconds <= MAX_NUMBER) {
-            return;
-        }
-        // -0.5 is the second before 1970 and half of it.
-        let (sign, seconds, nanoseconds) = match seconds {
-            0.. => ("", seconds.unsigned_abs(), nanoseconds),
-            _ if nanoseconds == 0 => ("-", seconds.unsigned_abs(), 0),
-            _ => ("-", (seconds + 1).unsigned_abs(), 1_000_000_000 - nanoseconds),
-        };
-        self.add(b"mtime", format!("{sign}{seconds}.{nanoseconds:09}").as_bytes());
-    }
 }
 
 impl Packer<'_> {
@@ -236,14 +194,15 @@ impl Packer<'_> {
             }
             records.add(&[b"SCHILY.xattr.", name.to_bytes()].concat(), value);
         }
-        if !records.0.is_empty() {
+        let extended_header = records.content();
+        if !extended_header.is_empty() {
             let mut extended = Header::new_ustar();
             set_name(&mut extended, b"./PaxHeaders/", path);
             extended.set_entry_type(EntryType::XHeader);
             extended.set_mode(0o644);
-            self.finish(extended, records.0.len() as u64)?;
-            self.write(&records.0)?;
-            self.fill(records.0.len() as u64)?;
+            self.finish(extended, extended_header.len() as u64)?;
+            self.write(extended_header)?;
+            self.fill(extended_header.len() as u64)?;
         }
         let mut header = Header::new_ustar();
         set_name(&mut header, b"", path);

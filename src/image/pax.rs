@@ -8,7 +8,10 @@ use rustix::fs::Timespec;
 
 use crate::error::{Error, Result};
 
-/// The records of one extended header; of two with one key the last counts.
+/// What the eleven octal digits of a plain header hold: sizes and times.
+pub const MAX_NUMBER: u64 = 0o777_7777_7777;
+
+/// The records of one extended header, read; of two with one key the last counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pax(BTreeMap<Vec<u8>, Vec<u8>>);
 
@@ -58,6 +61,55 @@ impl Pax {
     }
 }
 
+/// Records to be written.
+#[derive(Debug, Default)]
+pub struct Records(Vec<u8>);
+
+impl Records {
+    /// What the header has for its content; empty where none is needed.
+    pub fn content(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// A record of any bytes.
+    pub fn add(&mut self, key: &[u8], value: &[u8]) {
+        let rest = key.len() + value.len() + 3;
+        let mut length = rest;
+        while rest + length.to_string().len() != length {
+            length = rest + length.to_string().len();
+        }
+        self.0.extend_from_slice(format!("{length} ").as_bytes());
+        [key, b"=", value, b"\n"].iter().for_each(|part| self.0.extend_from_slice(part));
+    }
+
+    /// A decimal number.
+    pub fn number(&mut self, key: &str, value: u64) {
+        self.add(key.as_bytes(), value.to_string().as_bytes());
+    }
+
+    /// What a plain header has too little room for.
+    pub fn text(&mut self, key: &str, value: &[u8]) {
+        if value.len() > 100 || !value.is_ascii() {
+            self.add(key.as_bytes(), value);
+        }
+    }
+
+    /// The time of the last change, where a plain header has too little room for it.
+    pub fn time(&mut self, time: Timespec) {
+        let (seconds, nanoseconds) = (time.tv_sec, time.tv_nsec);
+        if nanoseconds == 0 && u64::try_from(seconds).is_ok_and(|seconds| seconds <= MAX_NUMBER) {
+            return;
+        }
+        // -0.5 is the second before 1970 and half of it.
+        let (sign, seconds, nanoseconds) = match seconds {
+            0.. => ("", seconds.unsigned_abs(), nanoseconds),
+            _ if nanoseconds == 0 => ("-", seconds.unsigned_abs(), 0),
+            _ => ("-", (seconds + 1).unsigned_abs(), 1_000_000_000 - nanoseconds),
+        };
+        self.add(b"mtime", format!("{sign}{seconds}.{nanoseconds:09}").as_bytes());
+    }
+}
+
 /// "LENGTH KEY=VALUE\n", where LENGTH counts all of it.
 fn record(content: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = content.iter().take(20).position(|&byte| byte == b' ')?;
@@ -102,6 +154,25 @@ mod tests {
         let pax = read(b"14 key=a\nb=c\0\n9 empty=\n6 x=y\n\0\0\0").unwrap();
         assert_eq!(pax.get("key"), Some(&b"a\nb=c\0"[..]));
         assert_eq!((pax.get("empty"), pax.get("x")), (None, Some(&b"y"[..])));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        // Around where LENGTH gets a further digit.
+        for length in (1..20).chain(80..110).chain(980..1010) {
+            let value = vec![b'\n'; length];
+            let mut records = Records::default();
+            records.add(b"key", &value);
+            records.number("size", 1 << 40);
+            let pax = read(records.content()).unwrap();
+            assert_eq!((pax.get("key"), pax.get("size")), (Some(value.as_slice()), Some(&b"1099511627776"[..])));
+        }
+        for time in [(5, 1), (-2, 750_000_000), (-3, 0), (1 << 40, 0)] {
+            let mut records = Records::default();
+            records.time(Timespec { tv_sec: time.0, tv_nsec: time.1 });
+            let written = read(records.content()).unwrap();
+            assert_eq!(super::time(written.get("mtime").unwrap()).map(|t| (t.tv_sec, t.tv_nsec)), Some(time));
+        }
     }
 
     #[test]
