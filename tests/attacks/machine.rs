@@ -148,10 +148,13 @@ fn attack_36_a_shutdown_waits_for_nobody_longer_than_it_may() {
             soon is_state deaf-$n active
             soute stop deaf-$n || true
         done
-        # What was being imported is absent, and what it left is gone with the next import.
-        lacks "$(soute image list)" endless
+        # What was being imported is absent, and what it left is gone with the next import. But strace lets go of it when it
+        # is told to end, and it may have come to its end before it was told the same: then it is whole.
         importing() { [ -n "$(find /var/lib/soute/images -path '*/.*/bin/busybox')" ]; }
-        importing
+        case $(soute image list) in
+            *endless*) soute image verify endless >/dev/null && soute image remove endless ;;
+            *) importing ;;
+        esac
         soute image import endless /images/busybox
         soute image show endless >/dev/null
         ! importing"#,
