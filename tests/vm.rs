@@ -29,6 +29,7 @@ fn boots() -> &'static [Report; 2] {
             include_str!("vm/disks.sh"),
             include_str!("vm/limits.sh"),
             include_str!("vm/apparmor.sh"),
+            include_str!("vm/links.sh"),
             include_str!("vm/boot.sh"),
         ]
         .concat();
@@ -311,4 +312,17 @@ fn profile_of_apparmor_confines_payload_and_exec() {
     report.is("audit", "0");
     report.has("no such profile", "cannot confine the payload to AppArmor profile soute-nosuch");
     report.has("no such module", "this host has no SELinux that is on");
+}
+
+#[test]
+#[ignore = "rung 3: virtual machine"]
+fn a_vlan_is_a_bridge_of_its_own() {
+    let report = first();
+    report.is("vlan same", "yes yes");
+    report.is("vlan other", "no no no no");
+    report.is("vlan trunk", "yes yes");
+    report.is("vlan spoofed", "no");
+    for members in ["1PE", "20PE", "30PE", "20 30"] {
+        assert!(report.get("vlan members").split("; ").any(|port| port == members), "{}", report.get("vlan members"));
+    }
 }

@@ -21,7 +21,7 @@ use crate::image::store::{ImageInfo, Store};
 use crate::image::{ids, volume};
 use crate::network::{self, Netlink};
 use crate::output::diagnostics;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Link, Plan};
 use crate::sandbox::cgroup;
 use crate::settings::Host;
 use crate::systemd::{Manager, Start, Started};
@@ -149,11 +149,12 @@ impl<'a> Launch<'a> {
             self.manager.rest();
         }
         let mut netlink = Netlink::open()?;
-        for link in &plan.links {
-            match launcher {
-                true => network::wait_for_bridge(&link.bridge, BRIDGE_WAIT)?,
-                false => netlink.bridge(&link.bridge)?,
+        for port in plan.links.iter().filter_map(Link::port) {
+            let bridge = match launcher {
+                true => network::wait_for_bridge(&port.bridge, BRIDGE_WAIT)?,
+                false => netlink.bridge(&port.bridge)?,
             };
+            network::suits(&bridge, port)?;
         }
         Ok(())
     }

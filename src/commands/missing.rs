@@ -45,6 +45,9 @@ fn bridges(loaded: &Loaded) -> Vec<Fault> {
         let bridge = link.bridge.as_ref()?;
         let device = Path::new("/sys/class/net").join(bridge.as_str());
         let message = match (device.exists(), device.join("bridge").exists()) {
+            (_, true) if link.needs_vlans() && !filters_vlans(&device) => {
+                format!("bridge {bridge} does not keep VLANs apart (vlan_filtering)")
+            }
             (_, true) => return None,
             (true, false) => format!("{bridge} is not a bridge"),
             (false, false) => format!("bridge {bridge} does not exist"),
@@ -53,6 +56,10 @@ fn bridges(loaded: &Loaded) -> Vec<Fault> {
         Some(warning(message, place, &format!("network[{index}].bridge")))
     });
     missing.collect()
+}
+
+fn filters_vlans(bridge: &Path) -> bool {
+    std::fs::read_to_string(bridge.join("bridge/vlan_filtering")).is_ok_and(|text| text.trim() == "1")
 }
 
 fn warning(message: String, origin: Option<Origin>, key: &str) -> Fault {

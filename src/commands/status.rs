@@ -165,7 +165,7 @@ impl Page {
     fn links(&mut self, plan: Option<&Plan>) {
         for link in plan.into_iter().flat_map(|plan| &plan.links) {
             let addresses: Vec<_> = link.addresses.iter().map(ToString::to_string).collect();
-            let text = format!("{} on {} ({}) {}", link.name, link.bridge, link.host_name, addresses.join(" "));
+            let text = format!("{} {}", link.made(), addresses.join(" "));
             self.line("Link", text.trim_end());
         }
     }

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use super::Bridge;
 use super::socket::{Refusal, Request, Socket, u32_at};
 use crate::error::{Context, Error, Exit, Result};
-use crate::plan::Link;
+use crate::plan::{Link, Port};
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
@@ -22,6 +22,10 @@ const IFLA_MTU: u16 = 4;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
 const NLA_TYPE_MASK: u16 = 0x3fff;
 /// IFNAMSIZ less the final NUL.
 const NAME_LENGTH: usize = 15;
@@ -29,7 +33,7 @@ const NAME_LENGTH: usize = 15;
 pub const ALIAS: &str = "soute";
 
 /// What is asked of a link. netlink-packet-route's own parser refuses a link over any attribute that it finds malformed,
-/// which newer kernels' often are to it; these six are all that matters here.
+/// which newer kernels' often are to it; these are all that matters here.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub index: u32,
@@ -40,6 +44,11 @@ pub struct Found {
     pub alias: String,
     /// "veth", "bridge"…; none for hardware and for lo.
     pub kind: Option<String>,
+    /// Of a bridge: whether it filters VLANs, and the one that its ports are born in.
+    pub filters_vlans: bool,
+    pub default_vlan: u16,
+    /// Of a port: it takes frames from addresses alone that are known to be there.
+    pub locked: bool,
 }
 
 impl Found {
@@ -54,16 +63,34 @@ impl Found {
                 IFLA_IFALIAS => found.alias = text(value),
                 IFLA_ADDRESS => found.mac = value.to_vec(),
                 IFLA_MTU => found.mtu = u32_at(value, 0)?,
-                IFLA_LINKINFO => {
-                    found.kind = NlasIterator::new(value)
-                        .map_while(Result::ok)
-                        .find(|info| info.kind() == IFLA_INFO_KIND)
-                        .map(|info| text(info.value()));
-                }
+                IFLA_LINKINFO => found.parse_info(value),
                 _ => {}
             }
         }
         Some(found)
+    }
+
+    /// IFLA_LINKINFO: the kind comes before what belongs to it.
+    fn parse_info(&mut self, value: &[u8]) {
+        for info in NlasIterator::new(value).map_while(Result::ok) {
+            let inner = |kind: u16| {
+                let mut all = NlasIterator::new(info.value()).map_while(Result::ok);
+                all.find(|one| one.kind() & NLA_TYPE_MASK == kind).map(|one| one.value().to_vec())
+            };
+            let is_set = |kind: u16| inner(kind).is_some_and(|value| value.first() == Some(&1));
+            match info.kind() & NLA_TYPE_MASK {
+                IFLA_INFO_KIND => {
+                    self.kind = Some(String::from_utf8_lossy(info.value()).trim_end_matches('\0').to_owned());
+                }
+                IFLA_INFO_DATA if self.kind.as_deref() == Some("bridge") => {
+                    self.filters_vlans = is_set(IFLA_BR_VLAN_FILTERING);
+                    let default = inner(IFLA_BR_VLAN_DEFAULT_PVID).and_then(|value| value.try_into().ok());
+                    self.default_vlan = default.map_or(0, u16::from_ne_bytes);
+                }
+                IFLA_INFO_SLAVE_DATA => self.locked = is_set(super::port::IFLA_BRPORT_LOCKED),
+                _ => {}
+            }
+        }
     }
 
     /// One end of a pair, whoever made it.
@@ -109,8 +136,8 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Found>> {
 
 /// The message that makes the pair: the host end up and in the bridge, its peer inside `netns`. Moving a device between
 /// namespaces instead costs 20 ms. The peer is not raised here: it would be opened before the two are joined (ENOTCONN).
-pub fn create(link: &Link, bridge: &Bridge, netns: BorrowedFd<'_>) -> Result<Request> {
-    for name in [&link.host_name, &link.name] {
+pub fn create(link: &Link, port: &Port, bridge: &Bridge, netns: BorrowedFd<'_>) -> Result<Request> {
+    for name in [&port.host_name, &link.name] {
         if name.is_empty() || name.len() > NAME_LENGTH {
             return Err(Error::new(Exit::Invalid, format_args!("link name {name:?} is not of 1 to 15 bytes")));
         }
@@ -128,8 +155,8 @@ pub fn create(link: &Link, bridge: &Bridge, netns: BorrowedFd<'_>) -> Result<Req
     let mut host = message(
         0,
         vec![
-            LinkAttribute::IfName(link.host_name.clone()),
-            LinkAttribute::Address(link.host_mac.to_vec()),
+            LinkAttribute::IfName(port.host_name.clone()),
+            LinkAttribute::Address(port.host_mac.to_vec()),
             // A bridge takes the smallest MTU of its ports as its own: a small one inside must not shrink it for all.
             LinkAttribute::Mtu(mtu.max(bridge.mtu)),
             LinkAttribute::Controller(bridge.index),
@@ -142,7 +169,7 @@ pub fn create(link: &Link, bridge: &Bridge, netns: BorrowedFd<'_>) -> Result<Req
     host.header.flags = LinkFlags::Up;
     host.header.change_mask = LinkFlags::Up;
     Ok(Request {
-        action: format!("cannot create link {} on bridge {}", link.host_name, link.bridge),
+        action: format!("cannot create link {} on bridge {}", port.host_name, port.bridge),
         message: RouteNetlinkMessage::NewLink(host),
         flags: NLM_F_CREATE | NLM_F_EXCL,
         tolerated: None,

@@ -4,6 +4,7 @@
 
 mod inside;
 mod link;
+mod port;
 pub(crate) mod socket;
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,7 +15,7 @@ use nix::libc::RTMGRP_LINK;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::error::{Context, Error, Exit, Result};
-use crate::plan::Link;
+use crate::plan::{Link, LinkKind, Port};
 use link::Found;
 use socket::{Refusal, Socket};
 
@@ -33,6 +34,10 @@ pub struct Bridge {
     pub mtu: u32,
     /// Is it raised? Nothing passes through one that is not.
     pub up: bool,
+    /// Does it keep VLANs apart?
+    pub filters_vlans: bool,
+    /// The VLAN that its ports are born in; 0 for none.
+    pub default_vlan: u16,
 }
 
 /// A socket in the network namespace of the thread that opened it.
@@ -51,22 +56,49 @@ impl Netlink {
         self.find_bridge(name)?.ok_or_else(|| Error::failed(format_args!("bridge {name} does not exist")))
     }
 
-    /// Plugs a new veth into its bridge, and its other end into `netns`.
+    /// Makes a link in `netns`, and what it takes on the host.
     pub fn attach(&mut self, link: &Link, netns: BorrowedFd<'_>) -> Result<()> {
-        let bridge = self.bridge(&link.bridge)?;
-        let create = link::create(link, &bridge, netns)?;
+        match &link.kind {
+            LinkKind::Bridge(port) => self.attach_port(link, port, netns),
+        }
+    }
+
+    /// Plugs a new veth into its bridge, and its other end into `netns`.
+    fn attach_port(&mut self, link: &Link, port: &Port, netns: BorrowedFd<'_>) -> Result<()> {
+        let bridge = self.bridge(&port.bridge)?;
+        suits(&bridge, port)?;
+        let create = link::create(link, port, &bridge, netns)?;
         let mut tries = 0;
         while let Err(refusal) = self.socket.one(&create) {
             tries += 1;
             if refusal.errno != Errno::EEXIST || tries > STALE_TRIES {
-                return Err(explain(refusal, link)).context(&create.action);
+                return Err(explain(refusal, link, port)).context(&create.action);
             }
-            self.remove_stale(link)?;
+            self.remove_stale(port)?;
         }
-        self.socket.run(&link::dress(&link.host_name)).inspect_err(|_| {
+        self.set_up(link, port, &bridge).inspect_err(|_| {
             // The first error is the one to tell.
-            let _ = self.detach(&link.host_name);
+            let _ = self.detach(&port.host_name);
         })
+    }
+
+    /// What a new port cannot be given at its birth.
+    fn set_up(&mut self, link: &Link, port: &Port, bridge: &Bridge) -> Result<()> {
+        self.socket.run(&link::dress(&port.host_name))?;
+        if !port::has_options(port) {
+            return Ok(());
+        }
+        let index = self.own_port(port)?.index;
+        self.socket.run(&port::requests(link, port, bridge, index))?;
+        if port.spoof_check && !self.own_port(port)?.locked {
+            return Err(Error::failed("spoof-check needs Linux 5.16: this kernel cannot lock a port of a bridge"));
+        }
+        Ok(())
+    }
+
+    fn own_port(&mut self, port: &Port) -> Result<Found> {
+        let found = link::find(&mut self.socket, &port.host_name)?;
+        found.ok_or_else(|| Error::failed(format_args!("link {} is gone", port.host_name)))
     }
 
     /// Removes a veth of ours, and with it its peer. One that is not there is removed already.
@@ -104,22 +136,28 @@ impl Netlink {
     fn find_bridge(&mut self, name: &str) -> Result<Option<Bridge>> {
         let Some(found) = link::find(&mut self.socket, name)? else { return Ok(None) };
         match found.kind.as_deref() {
-            Some("bridge") => Ok(Some(Bridge { index: found.index, mtu: found.mtu, up: found.up })),
+            Some("bridge") => Ok(Some(Bridge {
+                index: found.index,
+                mtu: found.mtu,
+                up: found.up,
+                filters_vlans: found.filters_vlans,
+                default_vlan: found.default_vlan,
+            })),
             _ => Err(Error::failed(format_args!("{name} is not a bridge but {}", found.what()))),
         }
     }
 
     /// Removes what kill -9 left of an earlier run, or waits for the kernel to do so.
-    fn remove_stale(&mut self, link: &Link) -> Result<()> {
-        let found = link::find(&mut self.socket, &link.host_name)?;
+    fn remove_stale(&mut self, port: &Port) -> Result<()> {
+        let found = link::find(&mut self.socket, &port.host_name)?;
         match found {
             // The address is a hash of the container and the link: nobody else's veth has it.
-            Some(found) if found.is_veth() && found.mac == link.host_mac => {
-                self.socket.run(&[link::delete(found.index, &link.host_name)])
+            Some(found) if found.is_veth() && found.mac == port.host_mac => {
+                self.socket.run(&[link::delete(found.index, &port.host_name)])
             }
             Some(found) if !found.is_ours() => Err(Error::failed(format_args!(
                 "cannot create link {}: that name is taken by {}",
-                link.host_name,
+                port.host_name,
                 found.what()
             ))),
             _ => {
@@ -155,12 +193,24 @@ pub fn wait_for_bridge(name: &str, timeout: Duration) -> Result<Bridge> {
     }
 }
 
+/// Can the bridge give the port what it asks for?
+pub fn suits(bridge: &Bridge, port: &Port) -> Result<()> {
+    if port::has_vlans(port) && !bridge.filters_vlans {
+        let name = &port.bridge;
+        return Err(Error::failed(format_args!(
+            "bridge {name} does not keep VLANs apart: see VLANFiltering= in systemd.netdev(5), or \
+             `ip link set {name} type bridge vlan_filtering 1`"
+        )));
+    }
+    Ok(())
+}
+
 /// The kernel's refusal of a veth, with advice where the errno is understood.
-fn explain(refusal: Refusal, link: &Link) -> Error {
+fn explain(refusal: Refusal, link: &Link, port: &Port) -> Error {
     match refusal.errno {
         Errno::EXFULL => Error::failed(format_args!(
             "bridge {} has {BRIDGE_PORTS} ports, and the kernel allows no more: use a second bridge",
-            link.bridge
+            port.bridge
         )),
         Errno::EOPNOTSUPP => Error::failed(format_args!("{}: has the kernel no veth?", Error::from(refusal))),
         Errno::EEXIST => Error::failed(format_args!("a link of that name, or inside one called {}, exists", link.name)),

@@ -1,4 +1,4 @@
-//! The wires of a container: one veth each, its host end on a bridge.
+//! The wires of a container: for most a veth, its host end on a bridge.
 
 use std::net::IpAddr;
 
@@ -6,20 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::definition::types::{Cidr, Network};
 
-/// One veth between a bridge of the host and the container.
+/// One link of the container's network namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// The bridge, which must exist.
-    pub bridge: String,
     /// The interface's name inside.
     pub name: String,
-    /// The host end: `vb-` and a hash. networkd leaves names with this prefix alone (80-container-vb.network).
-    pub host_name: String,
-    /// The address inside.
+    /// How it is made.
+    pub kind: LinkKind,
+    /// The Ethernet address inside.
     pub mac: [u8; 6],
-    /// The address of the host end, high (fe:…), so that a bridge never takes it as its own.
-    pub host_mac: [u8; 6],
-    /// The bridge's, when absent.
+    /// That of the bridge or the parent, when absent.
     pub mtu: Option<u32>,
     /// Addresses inside.
     pub addresses: Vec<Cidr>,
@@ -27,6 +23,75 @@ pub struct Link {
     pub gateways: Vec<IpAddr>,
     /// Further routes inside.
     pub routes: Vec<Route>,
+}
+
+/// How a link is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkKind {
+    /// A veth between a bridge of the host and the container.
+    Bridge(Port),
+}
+
+impl Default for LinkKind {
+    fn default() -> Self {
+        Self::Bridge(Port::default())
+    }
+}
+
+/// The host end of a veth, as a port of its bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// The bridge, which must exist.
+    pub bridge: String,
+    /// The host end: `vb-` and a hash. networkd leaves names with this prefix alone (80-container-vb.network).
+    pub host_name: String,
+    /// The address of the host end, high (fe:…), so that a bridge never takes it as its own.
+    pub host_mac: [u8; 6],
+    /// The VLAN of frames without a tag.
+    pub vlan: Option<u16>,
+    /// The VLANs of frames with one.
+    pub tagged: Vec<u16>,
+    /// No frame goes to another isolated port.
+    pub isolated: bool,
+    /// Frames may go back to where they came from.
+    pub hairpin: bool,
+    /// The bridge learns addresses from what comes out of the container.
+    pub learning: bool,
+    /// No frame comes out of the container but from its own Ethernet address.
+    pub spoof_check: bool,
+}
+
+impl Default for Port {
+    fn default() -> Self {
+        Self {
+            bridge: String::new(),
+            host_name: String::new(),
+            host_mac: [0; 6],
+            vlan: None,
+            tagged: Vec::new(),
+            isolated: false,
+            hairpin: false,
+            learning: true,
+            spoof_check: false,
+        }
+    }
+}
+
+impl Link {
+    /// The port of a bridge that it has, if it is of that kind.
+    pub fn port(&self) -> Option<&Port> {
+        match &self.kind {
+            LinkKind::Bridge(port) => Some(port),
+        }
+    }
+
+    /// In words: "eth0 on br0 (vb-…)".
+    pub fn made(&self) -> String {
+        match &self.kind {
+            LinkKind::Bridge(port) => format!("{} on {} ({})", self.name, port.bridge, port.host_name),
+        }
+    }
 }
 
 /// One route inside a container.

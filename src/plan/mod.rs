@@ -18,7 +18,7 @@ pub use crate::definition::types::THERMAL_THROTTLE;
 pub use build::fingerprint;
 pub use disk::{Disk, DiskKind, DiskMode, IdRange};
 pub use facts::Facts;
-pub use link::{Link, Route};
+pub use link::{Link, LinkKind, Port, Route};
 pub use sandbox::{
     BindIds, Device, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload,
     Sandbox, Seccomp, SecurityLabel,
@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The version of the snapshot's shape; a runner refuses another one.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// One container as it will be started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

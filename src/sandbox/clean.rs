@@ -11,7 +11,7 @@ use crate::instances;
 use crate::layout::Layout;
 use crate::logs;
 use crate::network::Netlink;
-use crate::plan::{DiskMode, MAIN_PID, Plan, STOPPING};
+use crate::plan::{DiskMode, Link, MAIN_PID, Plan, STOPPING};
 
 /// ExecStopPost=: also notes how it ended, which systemd forgets with a transient unit that ended well.
 pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
@@ -59,7 +59,7 @@ fn detach(plan: &Plan) -> Result<()> {
         return Ok(());
     }
     let mut netlink = Netlink::open()?;
-    all(plan.links.iter().map(|link| netlink.detach(&link.host_name)).collect())
+    all(plan.links.iter().filter_map(Link::port).map(|port| netlink.detach(&port.host_name)).collect())
 }
 
 /// $SERVICE_RESULT and its companions, see systemd.exec(5).

@@ -22,9 +22,9 @@ pub struct Pairs {
 pub const NETWORK: Pairs = Pairs {
     flag: "--network",
     aliases: &[("ip", "address")],
-    lists: &["address", "gateway"],
-    flags: &[],
-    numbers: &["mtu"],
+    lists: &["address", "gateway", "tagged"],
+    flags: &["isolated", "hairpin", "learning", "spoof-check"],
+    numbers: &["mtu", "vlan"],
 };
 
 /// --mount

@@ -27,6 +27,7 @@ pub(super) fn check(s: &mut Subject<'_>) {
         }
         gateways(s, link, &at, &mut routers);
         routes(s, link, &at);
+        vlans(s, link, &at);
         let least = if link.address.iter().any(|cidr| cidr.address.is_ipv6()) { 1280 } else { 68 };
         if link.mtu.is_some_and(|mtu| !(least..=65535).contains(&mtu)) {
             let fault = wrong(format!("an mtu is from {least} to 65535"));
@@ -117,6 +118,24 @@ fn routes(s: &mut Subject<'_>, link: &Network, at: &str) {
         } else if !s.refused.contains(&format!("network[{at}].address")) && !is_neighbour(link, via.0) {
             s.say(&path, wrong(format!("{via} is in none of the networks of this link's addresses")));
         }
+    }
+}
+
+/// Each VLAN once, and nothing learned where only one address may speak.
+fn vlans(s: &mut Subject<'_>, link: &Network, at: &str) {
+    for (place, vlan) in link.tagged.iter().enumerate() {
+        let path = ["network", at, "tagged", &place.to_string()];
+        if link.vlan == Some(*vlan) {
+            let first = s.origin(&["network", at, "vlan"]);
+            s.say(&path, wrong(format!("frames of VLAN {vlan} have no tag")).related(first, "it is here"));
+        } else if link.tagged[..place].contains(vlan) {
+            s.say(&path, wrong(format!("VLAN {vlan} is there twice")));
+        }
+    }
+    if link.spoof_check && link.learning == Some(true) {
+        let first = s.origin(&["network", at, "spoof-check"]);
+        let fault = wrong("where addresses are checked, none are learned").related(first, "they are checked here");
+        s.say(&["network", at, "learning"], fault);
     }
 }
 

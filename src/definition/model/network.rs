@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::types::{self, Address, Cidr, InterfaceName, List, Mac, StringList};
+use crate::definition::types::{self, Address, Cidr, InterfaceName, List, Mac, StringList, Vlan};
 
 /// One link of the container.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -35,12 +35,31 @@ pub struct Network {
     /// The name of the link's end on the host; vb- and a hash if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_name: Option<InterfaceName>,
+    /// The VLAN of the bridge that frames without a tag belong to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<Vlan>,
+    /// Further VLANs of the bridge, whose frames have a tag inside.
+    pub tagged: List<Vlan>,
+    /// No frame goes to another isolated port of the bridge.
+    pub isolated: bool,
+    /// The bridge may send a frame back to the link that it came from.
+    pub hairpin: bool,
+    /// The bridge learns Ethernet addresses from what the container sends; true, but false with spoof-check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning: Option<bool>,
+    /// Frames from another Ethernet address than the link's own are dropped.
+    pub spoof_check: bool,
 }
 
 impl Network {
     /// `name`, or what the link at this index of the list is called.
     pub fn name(&self, index: usize) -> InterfaceName {
         self.name.clone().unwrap_or_else(|| InterfaceName::eth(index))
+    }
+
+    /// Whether the bridge has to keep VLANs apart.
+    pub fn needs_vlans(&self) -> bool {
+        self.vlan.is_some() || !self.tagged.is_empty()
     }
 
     /// The default routers as plain addresses.

@@ -29,6 +29,7 @@ mod syscall;
 mod sysctl;
 mod text;
 mod user;
+mod vlan;
 
 pub(crate) use address::not_a_host;
 pub use address::{Address, Cidr, Network};
@@ -58,3 +59,4 @@ pub use sysctl::{SysctlName, SysctlNamespace};
 pub(crate) use text::refuse_in_unit;
 pub use text::{Text, UnitText, escaped};
 pub use user::{Account, UserSpec};
+pub use vlan::Vlan;

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::super::{Facts, Link, Route};
+use super::super::{Facts, Link, LinkKind, Port, Route};
 use crate::definition::Definition;
 use crate::definition::model::Network;
 
@@ -16,13 +16,22 @@ fn link(network: &Network, index: usize, facts: &Facts) -> Link {
     let hash = digest(facts, &name);
     let [a, b, c, d, e, f, ..] = hash;
     let host_name = network.host_name.as_ref().map(ToString::to_string);
-    Link {
+    let port = Port {
         bridge: network.bridge.as_ref().map(ToString::to_string).unwrap_or_default(),
         // 15 bytes, the longest that the kernel takes.
         host_name: host_name.unwrap_or_else(|| format!("vb-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}")),
+        host_mac: [0xfe, a, b, c, d, e],
+        vlan: network.vlan.map(|vlan| vlan.0),
+        tagged: network.tagged.iter().map(|vlan| vlan.0).collect(),
+        isolated: network.isolated,
+        hairpin: network.hairpin,
+        learning: network.learning.unwrap_or(true),
+        spoof_check: network.spoof_check,
+    };
+    Link {
+        kind: LinkKind::Bridge(port),
         // Locally administered, not multicast.
         mac: network.mac.map_or([0x02, a, b, c, d, e], |mac| mac.0),
-        host_mac: [0xfe, a, b, c, d, e],
         mtu: network.mtu,
         addresses: network.address.to_vec(),
         gateways: network.gateways().collect(),

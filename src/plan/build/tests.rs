@@ -185,8 +185,9 @@ fn addresses_of_links_are_stable_and_differ() {
     let links = plan(text).links;
     assert_eq!(links, plan(text).links);
     assert_eq!((links[0].name.as_str(), links[1].name.as_str()), ("eth0", "eth1"));
-    assert_ne!(links[0].host_name, links[1].host_name);
-    assert!(links.iter().all(|link| link.host_name.len() == 15 && link.host_mac[0] == 0xfe));
+    let ports: Vec<_> = links.iter().filter_map(crate::plan::Link::port).collect();
+    assert_ne!(ports[0].host_name, ports[1].host_name);
+    assert!(ports.iter().all(|port| port.host_name.len() == 15 && port.host_mac[0] == 0xfe));
     assert_eq!((links[0].mac[0], links[1].mac), (2, [2, 0, 0, 0, 0, 7]));
     let elsewhere = Facts { machine_id: "f".repeat(32), ..facts() };
     assert_ne!(Plan::build(&definition(text), &elsewhere).unwrap().links[0].mac, links[0].mac);

@@ -1,5 +1,7 @@
 //! Rung 1: wires between network namespaces that these tests make and that go with their threads.
 
+mod ports;
+
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +13,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
 use soute::definition::types::Cidr;
 use soute::network::{Netlink, wait_for_bridge};
-use soute::plan::{Link, Route};
+use soute::plan::{Link, LinkKind, Port, Route};
 
 /// The calling thread becomes a host of its own, with nothing but lo.
 fn become_host() -> OwnedFd {
@@ -62,14 +64,25 @@ fn address(text: &str) -> IpAddr {
 }
 
 fn link(number: u8, addresses: &[&str]) -> Link {
-    Link {
+    let port = Port {
         bridge: "br0".into(),
-        name: "eth0".into(),
         host_name: format!("vb-test{number}"),
-        mac: [2, 0, 0, 0, 0, number],
         host_mac: [0xfe, 0, 0, 0, 0, number],
+        ..Port::default()
+    };
+    Link {
+        name: "eth0".into(),
+        kind: LinkKind::Bridge(port),
+        mac: [2, 0, 0, 0, 0, number],
         addresses: addresses.iter().map(|text| cidr(text)).collect(),
         ..Link::default()
+    }
+}
+
+/// The port of a link that has one.
+fn port(link: &mut Link) -> &mut Port {
+    match &mut link.kind {
+        LinkKind::Bridge(port) => port,
     }
 }
 
@@ -83,14 +96,25 @@ fn plug(link: &Link) -> OwnedFd {
 
 /// A datagram from `from` arrives at `to`, where the listener already waits.
 fn talk(from: &OwnedFd, to: &OwnedFd, target: &str) {
+    arrives(from, to, target, Duration::from_secs(20))
+        .unwrap_or_else(|error| panic!("nothing came to {target}: {error}"));
+}
+
+/// No datagram from `from` arrives at `to`.
+fn silence(from: &OwnedFd, to: &OwnedFd, target: &str) {
+    assert!(arrives(from, to, target, Duration::from_secs(1)).is_err(), "{target} was reached");
+}
+
+fn arrives(from: &OwnedFd, to: &OwnedFd, target: &str, timeout: Duration) -> std::io::Result<()> {
     let target = SocketAddr::new(address(target), 4000);
     let listener = within(to, || UdpSocket::bind(target).unwrap());
-    listener.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    listener.set_read_timeout(Some(timeout)).unwrap();
     let any = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    within(from, || UdpSocket::bind(any).unwrap().send_to(b"hello", target).unwrap());
+    within(from, || UdpSocket::bind(any).unwrap().send_to(b"hello", target))?;
     let mut buffer = [0; 16];
-    let read = listener.recv(&mut buffer).unwrap_or_else(|error| panic!("nothing came to {target}: {error}"));
+    let read = listener.recv(&mut buffer)?;
     assert_eq!(&buffer[..read], b"hello");
+    Ok(())
 }
 
 #[test]
@@ -226,7 +250,7 @@ fn what_others_made_is_left_alone() {
         "cannot create link vb-test1: that name is taken by a link of kind bridge"
     );
     let mut other = link(2, &[]);
-    other.host_name = "vb-other".into();
+    port(&mut other).host_name = "vb-other".into();
     assert_eq!(
         error(netlink.attach(&other, netns.as_fd())),
         "cannot create link vb-other: that name is taken by a link of kind veth"
@@ -295,10 +319,10 @@ fn the_1024th_port_is_told_of_the_limit() {
     let (mut netlink, netns) = (Netlink::open().unwrap(), container());
     let mut number = 0;
     let refused = loop {
-        let mut port = link(1, &[]);
-        port.host_name = format!("vb-{number}");
-        port.name = format!("eth{number}");
-        match netlink.attach(&port, netns.as_fd()) {
+        let mut link = link(1, &[]);
+        port(&mut link).host_name = format!("vb-{number}");
+        link.name = format!("eth{number}");
+        match netlink.attach(&link, netns.as_fd()) {
             Ok(()) => number += 1,
             Err(error) => break error.to_string(),
         }

@@ -1,0 +1,6 @@
+//! Rung 2: networks, on systemd 252 and on 257. Each test is a script, in a lab that all of them share.
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod links;
