@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    audit, cat, check, commit, create, disable, disk, edit, enable, exec, image, kill, list, logs, reload, remove,
+    audit, cat, check, commit, cp, create, disable, disk, edit, enable, exec, image, kill, list, logs, reload, remove,
     restart, run, shell, show, start, status, stop, unit, wait,
 };
 use crate::error::Result;
@@ -119,6 +119,13 @@ pub enum Verb {
     Image(image::Image),
     /// List, count and reset what containers run on.
     Disk(disk::Disk),
+    /// Copy files between a container and the host, or two containers.
+    ///
+    /// A directory goes with all that is in it: to TARGET itself where that is not there, into it where it is, and with
+    /// SOURCE/. only what is in SOURCE. A symbolic link as SOURCE is followed, inside the container; those below it are
+    /// copied. Of a running container the volumes and other mounts are seen, of a stopped one its disk alone. Devices, FIFOs
+    /// and sockets are left out. What comes to the host loses set-user-ID bits and file capabilities.
+    Cp(cp::Cp),
     /// Make an image of a stopped container's disk.
     ///
     /// It has what is on the disk now, under ids that count from 0, and declares what the image declares that the disk is a
@@ -153,6 +160,7 @@ impl Verb {
             Self::Remove(verb) => verb.run(host),
             Self::Image(verb) => verb.run(host),
             Self::Disk(verb) => verb.run(host),
+            Self::Cp(verb) => verb.run(host),
             Self::Commit(verb) => verb.run(host),
             Self::Logs(verb) => verb.run(host),
         }

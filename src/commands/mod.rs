@@ -9,6 +9,7 @@ mod cat;
 mod check;
 mod cli;
 mod commit;
+mod cp;
 mod create;
 mod definition_file;
 mod definitions;

@@ -36,6 +36,45 @@ pub fn open_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
     open_inside(dir, name, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOATIME)
 }
 
+/// How far a walk goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It stays on the tree's own file system.
+    Inside,
+    /// It sees what is mounted in the tree, as whoever lives in it does.
+    Mounts,
+}
+
+impl Reach {
+    /// Opens a path of a tree without following any symbolic link.
+    pub fn open(self, dir: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Result<OwnedFd> {
+        if self == Self::Inside {
+            return open_inside(dir, path, flags);
+        }
+        let how = INSIDE.difference(ResolveFlags::NO_XDEV);
+        loop {
+            match openat2(dir, path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                // What is mounted there belongs to ids that we are not: its access times are not ours to keep.
+                Err(Errno::PERM) if flags.contains(OFlags::NOATIME) => {
+                    return self.open(dir, path, flags.difference(OFlags::NOATIME));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// A directory of a tree, for reading.
+    pub fn open_dir(self, dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+        self.open(dir, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOATIME)
+    }
+
+    /// A file of a tree, for reading: a FIFO or a device does not make us wait.
+    pub fn open_file(self, dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+        self.open(dir, name, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOATIME)
+    }
+}
+
 /// A new file of ours, not there before.
 pub fn create_file(dir: BorrowedFd<'_>, name: &CStr, mode: Mode) -> Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

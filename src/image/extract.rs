@@ -172,7 +172,7 @@ impl<'a> Extractor<'a> {
 }
 
 /// Writes the pieces of a file; what is between them stays a hole.
-fn write<R: Read>(
+pub(super) fn write<R: Read>(
     archive: &mut Archive<R>,
     file: BorrowedFd<'_>,
     size: u64,

@@ -29,6 +29,7 @@ pub mod pack;
 pub mod path;
 pub mod pax;
 pub mod pending;
+pub mod receive;
 pub mod record;
 pub mod staging;
 pub mod store;

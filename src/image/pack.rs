@@ -10,10 +10,10 @@ use rustix::fs::{AtFlags, FileType, SeekFrom, Stat, fstat, major, minor, readlin
 use rustix::io::{Errno, pread};
 use tar::{EntryType, Header};
 
-use super::access::{self, MAX_DEPTH, list, open_dir, open_file};
+use super::access::{self, MAX_DEPTH, Reach, list};
 use super::attributes::Attributes;
 use super::pax::{MAX_NUMBER, Records};
-use super::xattr::Target;
+use super::xattr::{Shift, Target};
 use crate::error::{Context, Error, Result};
 
 const BLOCK: u64 = 512;
@@ -21,18 +21,46 @@ const BLOCK: u64 = 512;
 const MAX_ID: u32 = 0o777_7777;
 const BUFFER: usize = 256 << 10;
 
+/// How a tree is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// How far.
+    pub reach: Reach,
+    /// To the ids that the archive will have.
+    pub shift: Option<Shift>,
+}
+
+/// A tree of which all is the archive's.
+pub const WHOLE: View = View { reach: Reach::Inside, shift: None };
+
 /// Writes all of a tree. Sockets are left out, as an archive has no such member: their paths come back.
 pub fn pack(root: BorrowedFd<'_>, out: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> Result<Vec<Vec<u8>>> {
+    pack_as(b".", root, WHOLE, out, progress)
+}
+
+/// Writes a tree whose root has the name `path` in the archive, or one regular file of that name.
+pub fn pack_as(
+    path: &[u8],
+    file: BorrowedFd<'_>,
+    view: View,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Vec<Vec<u8>>> {
     let mut packer = Packer {
         out,
         progress,
+        view,
         links: HashMap::new(),
         sockets: Vec::new(),
-        path: b".".to_vec(),
+        path: path.to_owned(),
         xattrs: Vec::new(),
         buffer: vec![0; BUFFER],
     };
-    let packed = packer.directory(root, 0).and_then(|()| packer.write(&[0; 2 * BLOCK as usize]));
+    let packed = match FileType::from_raw_mode(fstat(file)?.st_mode) {
+        FileType::Directory => packer.directory(file, 0),
+        _ => packer.file(file),
+    };
+    let packed = packed.and_then(|()| packer.write(&[0; 2 * BLOCK as usize]));
     packed.with_context(|| format!("cannot write {}", access::shown(&packer.path)))?;
     Ok(packer.sockets)
 }
@@ -40,6 +68,7 @@ pub fn pack(root: BorrowedFd<'_>, out: &mut dyn Write, progress: &mut dyn FnMut(
 struct Packer<'a> {
     out: &'a mut dyn Write,
     progress: &'a mut dyn FnMut(u64),
+    view: View,
     /// The first name of a file with several.
     links: HashMap<(u64, u64), Vec<u8>>,
     sockets: Vec<Vec<u8>>,
@@ -84,7 +113,7 @@ impl Packer<'_> {
         let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         match kind {
-            FileType::Directory => return self.directory(open_dir(dir, name)?.as_fd(), depth + 1),
+            FileType::Directory => return self.directory(self.view.reach.open_dir(dir, name)?.as_fd(), depth + 1),
             FileType::Socket => {
                 self.sockets.push(self.path.clone());
                 return Ok(());
@@ -96,7 +125,7 @@ impl Packer<'_> {
             _ => Some(self.attributes(&stat, Target::Name(dir, name))?),
         };
         if let Some(first) = self.first_name(&stat) {
-            let attributes = attributes.unwrap_or_else(|| Attributes::of(&stat, Vec::new()));
+            let attributes = attributes.map_or_else(|| self.shifted(Attributes::of(&stat, Vec::new())), Ok)?;
             return self.plain(EntryType::Link, &attributes, &first, 0);
         }
         #[allow(clippy::unnecessary_cast, reason = "another type on other architectures")]
@@ -109,7 +138,7 @@ impl Packer<'_> {
             (FileType::Fifo, Some(attributes)) => self.plain(EntryType::Fifo, &attributes, b"", 0),
             (FileType::CharacterDevice, Some(attributes)) => self.plain(EntryType::Char, &attributes, b"", device),
             (FileType::BlockDevice, Some(attributes)) => self.plain(EntryType::Block, &attributes, b"", device),
-            (FileType::RegularFile, _) => self.file(open_file(dir, name)?.as_fd()),
+            (FileType::RegularFile, _) => self.file(self.view.reach.open_file(dir, name)?.as_fd()),
             _ => Err(Error::failed("it is of no known type")),
         }
     }
@@ -126,7 +155,15 @@ impl Packer<'_> {
     }
 
     fn attributes(&mut self, stat: &Stat, target: Target<'_>) -> Result<Attributes> {
-        Ok(Attributes::of(stat, target.read(&mut self.xattrs)?))
+        let attributes = Attributes::of(stat, target.read(&mut self.xattrs)?);
+        self.shifted(attributes)
+    }
+
+    fn shifted(&self, attributes: Attributes) -> Result<Attributes> {
+        Ok(match self.view.shift {
+            Some(shift) => attributes.shifted(shift)?,
+            None => attributes,
+        })
     }
 
     fn plain(&mut self, kind: EntryType, attributes: &Attributes, link: &[u8], device: u64) -> Result<()> {
@@ -138,6 +175,9 @@ impl Packer<'_> {
     /// A regular file; one with holes in GNU tar's format 1.0, whose content begins with a map of what is there.
     fn file(&mut self, file: BorrowedFd<'_>) -> Result<()> {
         let stat = fstat(file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Error::failed("changed while it was read"));
+        }
         let size = u64::try_from(stat.st_size).map_err(|_| Errno::INVAL)?;
         let attributes = self.attributes(&stat, Target::Open(file))?;
         let (pieces, path) = (pieces(file, size)?, self.path.clone());

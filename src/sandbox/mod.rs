@@ -30,3 +30,4 @@ pub mod stop;
 pub mod tree;
 pub mod user;
 pub mod userns;
+pub mod visit;

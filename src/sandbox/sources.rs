@@ -138,7 +138,8 @@ fn root(layout: &Layout, plan: &Plan) -> Result<(OwnedFd, bool)> {
     }
 }
 
-fn raw_root(
+/// A raw disk as a detached mount.
+pub fn raw_root(
     file: &OwnedFd,
     fs: FsType,
     read_only: bool,

@@ -1,0 +1,6 @@
+//! What is done with the disks of containers, on systemd 252 and 257.
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod cp;
