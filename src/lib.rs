@@ -15,6 +15,7 @@
 //! 7. [`logs`]: what a payload writes to /dev/stdout, from a FIFO into the journal.
 //! 8. [`generator`]: at boot; definitions become launcher links.
 //! 9. [`audit`]: what a running container can do, by the kernel's word; shares nothing with what set it up.
+//! 10. [`doctor`]: what a host lacks for containers, and what a command has changed of it.
 //!
 //! Beside that path: [`seccomp`], the table of system calls and the filter that is compiled from it, pure and used by the
 //! first four.
@@ -38,6 +39,7 @@ pub mod logs;
 pub mod generator;
 
 pub mod audit;
+pub mod doctor;
 
 pub mod commands;
 pub mod output;

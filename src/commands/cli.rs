@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    audit, cat, check, commit, cp, create, disable, disk, edit, enable, exec, image, kill, list, logs, reload, remove,
-    restart, run, shell, show, start, status, stop, unit, wait,
+    audit, cat, check, commit, cp, create, disable, disk, doctor, edit, enable, exec, image, kill, list, logs, reload,
+    remove, restart, run, shell, show, start, status, stop, unit, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -93,6 +93,12 @@ pub enum Verb {
     /// container, as the kernel has them: a line each, which begins with ok; weaker, where the definition says so by the
     /// key that is named; or WRONG, where it does not. Exit status 7 if anything is WRONG. See soute-security(7).
     Audit(audit::Audit),
+    /// Prove that a command leaves the host's packet rules, routes and sysctls as they were.
+    ///
+    /// nf_tables and the older tables, routes and rules of all routing tables, links, addresses, queueing disciplines and
+    /// /proc/sys are read before and after CMD, and every difference is shown: exit status 7. Links that soute made are none,
+    /// nor is what counts by itself. Exit status 1 where CMD fails and nothing differs. Nothing is changed but by CMD.
+    Doctor(doctor::Doctor),
     /// Show a merged definition, and where each value comes from.
     Show(show::Show),
     /// Show the files of a definition.
@@ -151,6 +157,7 @@ impl Verb {
             Self::Shell(verb) => verb.run(host),
             Self::Check(verb) => verb.run(host),
             Self::Audit(verb) => verb.run(host),
+            Self::Doctor(verb) => verb.run(host),
             Self::Show(verb) => verb.run(host),
             Self::Cat(verb) => verb.run(host),
             Self::Unit(verb) => verb.run(host),

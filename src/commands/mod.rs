@@ -15,6 +15,7 @@ mod definition_file;
 mod definitions;
 mod disable;
 mod disk;
+mod doctor;
 mod edit;
 mod enable;
 mod exec;

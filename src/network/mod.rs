@@ -3,9 +3,10 @@
 //! Nothing here starts a thread, and nothing is kept: the kernel takes the links with the container's network namespace.
 
 mod inside;
-mod link;
+pub(crate) mod link;
 mod port;
 pub(crate) mod socket;
+pub(crate) mod topology;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
