@@ -77,6 +77,8 @@ fn unit(raw: bool) -> Unit {
         origin: "test".into(),
         digest: "sha256:ab".into(),
         manifest: None,
+        pinned: None,
+        verified: None,
         created: "2026-01-01T00:00:00Z".into(),
         size: 1,
         declared: Declared::default(),

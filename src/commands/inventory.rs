@@ -11,6 +11,7 @@ use crate::definition::types::Name;
 use crate::definition::{Loaded, load, search};
 use crate::error::Result;
 use crate::image::disk::{self, LastExit};
+use crate::image::store::{Store, Verified};
 use crate::instances::{self, Instance};
 use crate::plan::Plan;
 use crate::settings::Host;
@@ -52,6 +53,8 @@ pub struct Entry {
     pub labels: BTreeMap<String, String>,
     /// How it ended, if it does not run.
     pub last_exit: Option<String>,
+    /// What vouches for the image that has the name of its own, if that came from elsewhere.
+    pub verified: Option<Verified>,
 }
 
 impl Entry {
@@ -79,7 +82,8 @@ impl Inventory {
             names.extend(disk::names(&host.layout)?);
         }
         let take = |name: &String| Entry::take(host, manager, name, units.get(name), &noted);
-        let entries = names.iter().map(take).collect::<Result<_>>()?;
+        let mut entries = names.iter().map(take).collect::<Result<Vec<_>>>()?;
+        vouch(host, &mut entries);
         Ok(Self { entries, noted })
     }
 
@@ -96,6 +100,17 @@ impl Inventory {
     pub fn write_instances(&self, host: &Host) -> Result<()> {
         let up: Vec<_> = self.entries.iter().filter_map(|entry| entry.instance.clone()).collect();
         instances::update(&host.layout, |list| instances::reconcile(list, &self.noted, up))
+    }
+}
+
+/// Says of each what its image's record says; one record is read once.
+fn vouch(host: &Host, entries: &mut [Entry]) {
+    // Who only asks makes no store.
+    let Some(store) = host.layout.images().metadata().ok().and_then(|_| Store::new(&host.layout).ok()) else { return };
+    let mut known = BTreeMap::new();
+    for entry in entries {
+        let record = || store.open(&entry.image).ok()?.info.verified;
+        entry.verified = *known.entry(entry.image.clone()).or_insert_with(record);
     }
 }
 

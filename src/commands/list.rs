@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::inventory::{Entry, Inventory};
 use super::traces;
 use crate::error::{Exit, Result};
+use crate::image::store::Verified;
 use crate::output::table::Table;
 use crate::output::{amount, json, stdout};
 use crate::settings::Host;
@@ -53,6 +54,7 @@ struct Row<'a> {
     orphan: bool,
     labels: &'a BTreeMap<String, String>,
     last_exit: Option<&'a str>,
+    verified: Option<Verified>,
 }
 
 impl List {
@@ -100,6 +102,7 @@ fn row(entry: &Entry) -> Row<'_> {
         orphan: entry.orphan,
         labels: &entry.labels,
         last_exit: entry.last_exit.as_deref(),
+        verified: entry.verified,
     }
 }
 
@@ -121,8 +124,10 @@ fn table(entries: &[&Entry]) -> String {
 
 /// The state, and what a user should know besides.
 fn state(entry: &Entry) -> String {
+    let unverified = entry.verified == Some(Verified::No);
     let marks = [(entry.changed, "changed"), (!entry.weakened.is_empty(), "weakened"), (entry.orphan, "orphan")];
-    let marks = marks.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark);
+    let marks = marks.into_iter().chain([(unverified, "unverified")]);
+    let marks = marks.filter(|(is, _)| *is).map(|(_, mark)| mark);
     std::iter::once(entry.state).chain(entry.last_exit.as_deref()).chain(marks).collect::<Vec<_>>().join(", ")
 }
 

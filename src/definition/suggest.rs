@@ -8,10 +8,31 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let most = if word.len() <= 3 { 1 } else { 2 };
     known
         .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(&word, &known.to_lowercase()), known))
+        .map(|known| (distance(&word, &known.to_lowercase()), known))
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
+}
+
+/// How many letters were left out, put in, changed, or swapped with the next one.
+pub(crate) fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    // Rows of the table of Wagner and Fischer: what it takes from a beginning of `one` to each beginning of `other`.
+    let (mut before, mut last): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=other.len()).collect());
+    let mut previous = None;
+    for c in one.chars() {
+        let mut row = vec![last[0] + 1];
+        for (at, &d) in other.iter().enumerate() {
+            let mut least = (last[at + 1] + 1).min(row[at] + 1).min(last[at] + usize::from(c != d));
+            if at > 0 && previous == Some(d) && other[at - 1] == c {
+                least = least.min(before[at - 1] + 1);
+            }
+            row.push(least);
+        }
+        (before, last) = (last, row);
+        previous = Some(c);
+    }
+    last[other.len()]
 }
 
 /// "a", "b" or "c"
@@ -65,4 +86,20 @@ fn foreign(key: &str) -> Option<&'static str> {
         "name" | "container-name" | "container_name" => "a container is called as its file is",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn errors_of_typing_are_counted() {
+        let pairs =
+            [("", "", 0), ("", "abc", 3), ("memory", "memory", 0), ("memroy", "memory", 1), ("mem", "memory", 3)];
+        for (one, other, wanted) in
+            pairs.into_iter().chain([("umaks", "umask", 1), ("ü", "u", 1), ("kitten", "sitting", 3)])
+        {
+            assert_eq!((distance(one, other), distance(other, one)), (wanted, wanted), "{one} {other}");
+        }
+    }
 }

@@ -77,6 +77,8 @@ fn fill(
         origin: format!("the disk of {name}, a copy of {}", disk.record.image),
         digest: content.digest,
         manifest: None,
+        pinned: None,
+        verified: None,
         created: record::now(),
         size: content.size,
         declared,

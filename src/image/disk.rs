@@ -134,6 +134,8 @@ impl Disk {
             origin: format!("a copy of {}", self.record.image),
             digest: self.record.digest.clone(),
             manifest: None,
+            pinned: None,
+            verified: None,
             created: self.record.created.clone().unwrap_or_default(),
             size: 0,
             declared: Declared::default(),

@@ -22,7 +22,7 @@ use super::oci::unpack::Expanded;
 use super::oci::{self};
 use super::path::normalized;
 use super::staging::Staging;
-use super::store::{Declared, INFO, ImageInfo, Kind, RAW, ROOT, Store, claim};
+use super::store::{Declared, INFO, ImageInfo, Kind, RAW, ROOT, Store, Verified, claim};
 use super::superblock::{FsType, HEAD, recognize};
 use super::{file_name, record};
 use crate::error::{Context, Error, Exit, Result};
@@ -46,12 +46,14 @@ pub struct Options<'a> {
 }
 
 /// What came of a source.
-struct Filled {
+pub(super) struct Filled {
     kind: Kind,
     fs: Option<FsType>,
     content: Digested,
     manifest: Option<String>,
     declared: Declared,
+    /// Of a source that is elsewhere: what it was, and what vouches for that.
+    pub(super) vouched: Option<(String, Verified)>,
 }
 
 /// Imports `source` as the image `name`, whole or not at all.
@@ -62,25 +64,38 @@ pub fn import(
     options: &Options<'_>,
     progress: &mut Progress<'_>,
 ) -> Result<ImageInfo> {
-    let path = CString::new(file_name(name)?).map_err(Error::failed)?;
     let action = || format!("cannot import {}", source.display());
     // O_NONBLOCK: a FIFO is refused, not waited for.
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(source).with_context(action)?;
+    let origin = options.origin.clone().unwrap_or_else(|| source.display().to_string());
+    make(layout, name, &origin, options, |staging| fill(&file, staging, options, progress).with_context(action))
+}
+
+/// Makes the image `name` of what `fill` puts into a directory, whole or not at all.
+pub(super) fn make(
+    layout: &Layout,
+    name: &str,
+    origin: &str,
+    options: &Options<'_>,
+    fill: impl FnOnce(&Staging) -> Result<Filled>,
+) -> Result<ImageInfo> {
+    let path = CString::new(file_name(name)?).map_err(Error::failed)?;
     let store = Store::new(layout)?;
     let _lock = Lock::image(layout, name)?;
     store.sweep(layout)?;
-    if !options.replace && open_dir(store.dir(), &path).is_ok() {
-        return Err(exists(name));
-    }
+    refuse_taken(layout, name, options)?;
     let staging = Staging::begin(store.dir())?;
-    let filled = fill(&file, &staging, options, progress).with_context(action)?;
+    let filled = fill(&staging)?;
+    let (pinned, verified) = filled.vouched.unzip();
     let info = ImageInfo {
         kind: filled.kind,
         fs: filled.fs,
-        origin: options.origin.clone().unwrap_or_else(|| source.display().to_string()),
+        origin: origin.to_owned(),
         digest: filled.content.digest,
         manifest: filled.manifest,
+        pinned,
+        verified,
         created: record::now(),
         size: filled.content.size,
         declared: options.declared.clone().over(filled.declared),
@@ -90,6 +105,15 @@ pub fn import(
     commit(layout, &store, staging, name, &path, options)?;
     store.sweep(layout)?;
     Ok(info)
+}
+
+/// Refuses a name that is taken, before anything is fetched for it.
+pub(super) fn refuse_taken(layout: &Layout, name: &str, options: &Options<'_>) -> Result<()> {
+    let path = CString::new(file_name(name)?).map_err(Error::failed)?;
+    match !options.replace && open_dir(Store::new(layout)?.dir(), &path).is_ok() {
+        true => Err(exists(name)),
+        false => Ok(()),
+    }
 }
 
 /// Gives what has been made its name. The caller holds the lock of that name.
@@ -123,7 +147,12 @@ pub fn exists(name: &str) -> Error {
 }
 
 /// Makes root or raw file in `staging`, by what the source is.
-fn fill(file: &File, staging: &Staging, options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Filled> {
+pub(super) fn fill(
+    file: &File,
+    staging: &Staging,
+    options: &Options<'_>,
+    progress: &mut Progress<'_>,
+) -> Result<Filled> {
     let stat = fstat(file)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory if is_layout(file.as_fd()) => {
@@ -152,7 +181,7 @@ fn fill(file: &File, staging: &Staging, options: &Options<'_>, progress: &mut Pr
 fn tree(dir: BorrowedFd<'_>) -> Result<Filled> {
     let root = open_dir(dir, ROOT)?;
     let content = digest::tree(root.as_fd())?;
-    Ok(Filled { kind: Kind::Tree, fs: None, content, manifest: None, declared: Declared::default() })
+    Ok(Filled { kind: Kind::Tree, fs: None, content, manifest: None, declared: Declared::default(), vouched: None })
 }
 
 fn is_layout(dir: BorrowedFd<'_>) -> bool {
@@ -180,10 +209,20 @@ fn archive(file: &File, staging: &Staging, options: &Options<'_>, progress: &mut
 }
 
 fn layers(blobs: &Blobs, staging: &Staging, options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Filled> {
-    let found = oci::find(blobs, options.tag)?;
+    flatten(&oci::find(blobs, options.tag)?, blobs, staging, progress)
+}
+
+/// Unpacks an image in layers.
+pub(super) fn flatten(
+    found: &oci::Found,
+    blobs: &Blobs,
+    staging: &Staging,
+    progress: &mut Progress<'_>,
+) -> Result<Filled> {
     let root = copy::create_root(staging.dir(), ROOT)?;
     found.unpack(blobs, root.as_fd(), progress)?;
-    Ok(Filled { manifest: Some(found.manifest.to_string()), declared: found.declared, ..tree(staging.dir())? })
+    let (manifest, declared) = (Some(found.manifest.to_string()), found.declared.clone());
+    Ok(Filled { manifest, declared, ..tree(staging.dir())? })
 }
 
 fn untagged(options: &Options<'_>) -> Result<()> {
@@ -242,7 +281,7 @@ fn raw(
     let copy = super::access::open_file(staging.dir(), RAW)?;
     let content = digest::file(copy.as_fd())?;
     let (fs, declared) = (Some(superblock.fs), Declared::default());
-    Ok(Filled { kind: Kind::Raw, fs, content, manifest: None, declared })
+    Ok(Filled { kind: Kind::Raw, fs, content, manifest: None, declared, vouched: None })
 }
 
 /// Compressed, or with a tar header at its beginning. A file system never begins so.

@@ -31,6 +31,7 @@ pub mod pax;
 pub mod pending;
 pub mod receive;
 pub mod record;
+pub mod remote;
 pub mod staging;
 pub mod store;
 pub mod superblock;

@@ -81,6 +81,29 @@ impl Declared {
     }
 }
 
+/// What vouches for an image from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verified {
+    /// A signature by a key of this host's.
+    Signature,
+    /// The digest that it is pinned by.
+    Digest,
+    /// Nothing: it was asked for so.
+    No,
+}
+
+impl Verified {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::Digest => "digest",
+            Self::No => "no",
+        }
+    }
+}
+
 /// image.toml.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -97,6 +120,12 @@ pub struct ImageInfo {
     /// "sha256:…" of the manifest that it was unpacked by, or of the configuration where `docker save` has no manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,
+    /// "sha256:…" of what its origin stood for when it was fetched: an index of images, a manifest, or a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
+    /// What vouches for it; none where it was imported from this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
     /// RFC 3339.
     pub created: String,
     /// Bytes of content: the sum of the files' sizes, or the size of the raw image.

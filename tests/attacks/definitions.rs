@@ -101,6 +101,8 @@ fn unit(definition: &toml::Table, name: &str) -> Option<Unit> {
         origin: "test".into(),
         digest: "sha256:ab".into(),
         manifest: None,
+        pinned: None,
+        verified: None,
         created: "2026-01-01T00:00:00Z".into(),
         size: 1,
         declared: Declared::default(),

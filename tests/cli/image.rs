@@ -60,9 +60,9 @@ fn the_list_says_who_uses_what() {
     assert_eq!(json["images"][0]["used-by"], serde_json::json!(["db", "web"]));
     let table = site.run(&["image", "ls"]).succeeds().stdout;
     let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["NAME", "KIND", "SIZE", "EXCLUSIVE", "CREATED", "DIGEST", "ORIGIN", "USED-BY"]);
-    assert_eq!((lines[1][0], lines[1][1], lines[1][2], lines[1][6]), ("busybox", "tree", "2B", "ROOT/source"));
-    assert_eq!(lines[1][7], "db,web");
+    assert_eq!(lines[0], ["NAME", "KIND", "SIZE", "EXCLUSIVE", "CREATED", "DIGEST", "VERIFIED", "ORIGIN", "USED-BY"]);
+    assert_eq!((lines[1][0], lines[1][1], lines[1][2], lines[1][6]), ("busybox", "tree", "2B", "local"));
+    assert_eq!((lines[1][7], lines[1][8]), ("ROOT/source", "db,web"));
     assert_eq!(lines[1][5].len(), 12);
 }
 

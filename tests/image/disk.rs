@@ -21,6 +21,8 @@ fn host(root: &Path) -> Layout {
         origin: "by hand".into(),
         digest: "sha256:00".into(),
         manifest: None,
+        pinned: None,
+        verified: None,
         created: "2026-01-01T00:00:00Z".into(),
         size: 2,
         declared: Default::default(),

@@ -9,4 +9,5 @@ mod lab;
 mod listing;
 mod oci;
 mod raw;
+mod remote;
 mod shared;

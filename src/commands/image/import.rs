@@ -1,30 +1,35 @@
 //! `soute image import`
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::users;
 use crate::commands::bar;
 use crate::definition::types::{EnvironmentName, GuestPath, Name, Signal, Text, UserSpec};
 use crate::error::Result;
-use crate::image::import::{Options, import};
+use crate::image::import::Options;
+use crate::image::oci::digest::Digest;
+use crate::image::remote::bring::{Terms, import};
+use crate::image::remote::source::Source;
 use crate::image::store::{Declared, ImageInfo};
 use crate::output::amount;
 use crate::settings::Host;
 
 /// Brings into the store a directory, a tar archive (plain, gz, zst, xz, bz2), a raw file-system image (ext4, xfs, btrfs,
 /// erofs, squashfs), an OCI layout (a directory, or an archive of one), or an archive of `docker save` or `podman save`:
-/// which of them is seen by its content. An image in layers becomes one directory tree. What containers of the image do
+/// which of them is seen by its content; or an image of a registry. An image in layers becomes one directory tree. What containers of the image do
 /// unless their definition says otherwise is what it declares itself, and what the flags declare over that.
 #[derive(Debug, Args)]
 pub struct Import {
     /// What the image will be called.
     name: Name,
-    /// The directory or file.
-    path: PathBuf,
+    /// The directory or file, or docker://HOST/NAME:TAG.
+    #[arg(value_parser = OsStringValueParser::new().try_map(source))]
+    source: Source,
     /// Take the place of an image of that name.
     #[arg(long)]
     replace: bool,
@@ -32,7 +37,35 @@ pub struct Import {
     #[arg(long)]
     tag: Option<String>,
     #[command(flatten)]
+    elsewhere: Elsewhere,
+    #[command(flatten)]
     declares: Declares,
+}
+
+/// How what is not on this machine is fetched.
+#[derive(Debug, Args)]
+pub struct Elsewhere {
+    /// Refuse anything else than this: the digest of an image in a registry.
+    #[arg(long, value_name = "sha256:…")]
+    digest: Option<Digest>,
+    /// Take from elsewhere what nothing vouches for: certificates are not looked at, and HTTP without TLS will do.
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl Elsewhere {
+    /// As the store has it.
+    pub fn terms(self) -> Terms {
+        Terms { insecure: self.insecure, digest: self.digest, ..Terms::default() }
+    }
+}
+
+/// A path may be any bytes.
+fn source(text: OsString) -> Result<Source, String> {
+    match text.to_str() {
+        Some(text) => text.parse(),
+        None => Ok(Source::Path(text.into())),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -115,19 +148,27 @@ impl Import {
         let options = Options {
             replace: self.replace,
             used_by: &on_image,
-            origin: std::path::absolute(&self.path).ok().map(|path| path.display().to_string()),
+            origin: origin(&self.source),
             tag: self.tag.as_deref(),
             declared: self.declares.declared(),
         };
         let progress = &mut |done, total| bar::show(&bar, done, total);
-        let imported = import(&host.layout, &self.name, &self.path, &options, progress);
+        let imported = import(&host.layout, &self.name, &self.source, &self.elsewhere.terms(), &options, progress);
         bar.finish_and_clear();
         eprintln!("{}", stored(&self.name, &imported?));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn stored(name: &Name, info: &ImageInfo) -> String {
+fn origin(source: &Source) -> Option<String> {
+    match source {
+        Source::Path(path) => std::path::absolute(path).ok().map(|path| path.display().to_string()),
+        elsewhere => Some(elsewhere.to_string()),
+    }
+}
+
+/// A line about what is in the store now.
+pub fn stored(name: &Name, info: &ImageInfo) -> String {
     let digest = info.manifest.as_ref().unwrap_or(&info.digest);
     format!("{name}: {} of {}, {digest}", users::kind(info), amount::bytes(info.size))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::users::{self, kind};
 use crate::commands::each;
 use crate::error::{Context, Result};
-use crate::image::store::{Image, ImageInfo, Kind, Store};
+use crate::image::store::{Image, ImageInfo, Kind, Store, Verified};
 use crate::image::usage;
 use crate::output::table::Table;
 use crate::output::{amount, json, stdout};
@@ -70,7 +70,8 @@ impl List {
 }
 
 fn table(images: &[Entry]) -> Table {
-    let mut table = Table::new(["NAME", "KIND", "SIZE", "EXCLUSIVE", "CREATED", "DIGEST", "ORIGIN", "USED-BY"]);
+    let mut table =
+        Table::new(["NAME", "KIND", "SIZE", "EXCLUSIVE", "CREATED", "DIGEST", "VERIFIED", "ORIGIN", "USED-BY"]);
     for Entry { name, info, exclusive, used_by } in images {
         table.row([
             name.clone(),
@@ -79,6 +80,7 @@ fn table(images: &[Entry]) -> Table {
             exclusive.map(amount::bytes).unwrap_or_default(),
             info.created.clone(),
             short(info.manifest.as_ref().unwrap_or(&info.digest)).to_owned(),
+            info.verified.map_or("local", Verified::as_str).to_owned(),
             info.origin.clone(),
             used_by.join(","),
         ]);

@@ -4,6 +4,7 @@ mod export;
 mod import;
 mod list;
 mod prune;
+mod pull;
 mod remove;
 mod rename;
 mod show;
@@ -27,8 +28,10 @@ pub struct Image {
 
 #[derive(Debug, Subcommand)]
 enum ImageVerb {
-    /// Bring a directory, a tar archive or a raw file-system image into the store.
+    /// Bring a directory, an archive, a raw file-system image or an image of a registry into the store.
     Import(import::Import),
+    /// Fetch an image from a registry, or again where it has changed.
+    Pull(pull::Pull),
     /// List the images of the store.
     #[command(visible_alias = "ls")]
     List(list::List),
@@ -68,6 +71,7 @@ impl Image {
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         match self.verb {
             ImageVerb::Import(import) => import.run(host),
+            ImageVerb::Pull(pull) => pull.run(host),
             ImageVerb::List(list) => list.run(host),
             ImageVerb::Remove(remove) => remove.run(host),
             ImageVerb::Show(show) => show.run(host),

@@ -1,5 +1,6 @@
 //! Capabilities.
 
+use crate::definition::suggest::distance;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -117,7 +118,7 @@ impl Scalar for Capability {
             let upper = text.to_ascii_uppercase();
             let near = Self::find(&upper).or_else(|| {
                 let name = upper.strip_prefix("CAP_").unwrap_or(&upper);
-                Self::all().find(|known| strsim::damerau_levenshtein(NAMES[usize::from(known.0)], name) <= 2)
+                Self::all().find(|known| distance(NAMES[usize::from(known.0)], name) <= 2)
             });
             match near {
                 _ if upper == "ALL" => refused().help("name the ones that are needed: there is no \"privileged\""),

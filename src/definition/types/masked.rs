@@ -1,5 +1,6 @@
 //! What of the kernel's file systems a container does not see, or not as the host does.
 
+use crate::definition::suggest::distance;
 use std::fmt;
 
 use super::escaped;
@@ -51,7 +52,7 @@ impl Scalar for MaskedPath {
         let known = || MASKED.into_iter().chain(READ_ONLY);
         known().find(|path| *path == text).map(Self).ok_or_else(|| {
             let refused = Refused::new(format!("\"{}\" is not {}", escaped(text), Self::EXPECTED));
-            let near = known().find(|path| strsim::damerau_levenshtein(path, text) <= 2);
+            let near = known().find(|path| distance(path, text) <= 2);
             let above = known().find(|path| text.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')));
             match near.or(above) {
                 Some(path) => refused.help(format!("did you mean \"{path}\"?")),

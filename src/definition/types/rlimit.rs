@@ -1,5 +1,6 @@
 //! Resource limits of processes, setrlimit(2).
 
+use crate::definition::suggest::distance;
 use std::fmt;
 
 use super::scalar::{Refused, Scalar, scalar};
@@ -51,7 +52,7 @@ impl Scalar for RlimitName {
             Some(name) => Ok(Self(name)),
             None => {
                 let refused = Refused::new(format!("\"{}\" is not the name of a resource limit", escaped(text)));
-                let near = NAMES.iter().find(|name| strsim::damerau_levenshtein(name, bare) <= 1);
+                let near = NAMES.iter().find(|name| distance(name, bare) <= 1);
                 Err(match near {
                     Some(near) => refused.help(format!("did you mean \"{near}\"?")),
                     None => refused.help(format!("the names are {}", NAMES.join(", "))),

@@ -1,5 +1,6 @@
 //! System calls by name.
 
+use crate::definition::suggest::distance;
 use std::fmt;
 
 use super::escaped;
@@ -25,7 +26,7 @@ impl Scalar for Syscall {
             return Ok(Self(known));
         }
         let refused = Refused::new(format!("\"{}\" is not {}", escaped(text), Self::EXPECTED));
-        let distances = names().map(|known| (strsim::damerau_levenshtein(known, text), known));
+        let distances = names().map(|known| (distance(known, text), known));
         Err(match distances.min() {
             Some((distance, near)) if distance <= 2 && text.len() > 3 => {
                 refused.help(format!("did you mean \"{near}\"?"))

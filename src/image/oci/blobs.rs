@@ -30,6 +30,19 @@ pub enum Blobs {
     Directory(OwnedFd),
     /// An archive of an OCI layout, or of `docker save`.
     Archive(Members),
+    /// A registry: documents when they are asked for, layers when they have been brought.
+    Fetched(Fetched),
+}
+
+/// What brings a document.
+pub type Bring = dyn Fn(&Descriptor) -> Result<Vec<u8>>;
+
+/// What comes from a registry.
+pub struct Fetched {
+    /// Brings a document.
+    pub document: Box<Bring>,
+    /// Layers that are here.
+    pub layers: BTreeMap<Digest, File>,
 }
 
 /// A stream, and how long it is.
@@ -44,6 +57,9 @@ impl Blobs {
     /// A blob, to be held against its digest by whoever reads it.
     pub fn open(&self, descriptor: &Descriptor) -> Result<Stream<'_>> {
         let Descriptor { digest, size, .. } = descriptor;
+        if let Self::Fetched(fetched) = self {
+            return fetched.open(descriptor);
+        }
         let found = self.file(&format!("blobs/sha256/{}", digest.hex()))?;
         let stream = found.ok_or_else(|| Error::failed(format!("blob {digest} is missing")))?;
         match stream.size == *size {
@@ -68,6 +84,7 @@ impl Blobs {
     pub fn file(&self, path: &str) -> Result<Option<Stream<'_>>> {
         match self {
             Self::Archive(members) => members.open(path.as_bytes()),
+            Self::Fetched(_) => Ok(None),
             Self::Directory(dir) => {
                 let name = CString::new(path).map_err(Error::failed)?;
                 let file = match open_file(dir.as_fd(), &name) {
@@ -82,6 +99,16 @@ impl Blobs {
                 Ok(Some(Stream { size, reader: Box::new(File::from(file)) }))
             }
         }
+    }
+}
+
+impl Fetched {
+    fn open(&self, descriptor: &Descriptor) -> Result<Stream<'_>> {
+        let reader: Box<dyn Read + '_> = match self.layers.get(&descriptor.digest) {
+            Some(file) => Box::new(Part::whole(file)?),
+            None => Box::new(io::Cursor::new((self.document)(descriptor)?)),
+        };
+        Ok(Stream { size: descriptor.size, reader })
     }
 }
 

@@ -67,6 +67,22 @@ impl fmt::Display for Digest {
     }
 }
 
+/// The digest of what comes in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// The next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all pieces.
+    pub fn finish(self) -> Digest {
+        Digest::from_hash(self.0)
+    }
+}
+
 /// A stream that is hashed as it is read, and ends with an error where it is longer than it may be.
 pub struct Hashed<R> {
     reader: R,

@@ -83,6 +83,11 @@ struct Raw {
     manifests: Option<Vec<Descriptor>>,
 }
 
+/// The kinds of documents that we know what to do with, as a request says it.
+pub fn accepted() -> String {
+    [MANIFEST, INDEX].concat().join(", ")
+}
+
 /// Reads JSON; what is wrong with it may be shown.
 pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| Error::failed(escaped(&error.to_string())))

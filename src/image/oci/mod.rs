@@ -11,4 +11,4 @@ pub mod platform;
 mod search;
 pub mod unpack;
 
-pub use search::{Found, find};
+pub use search::{Found, find, find_in};

@@ -35,6 +35,16 @@ pub(super) enum Layer {
     Saved(String, Digest),
 }
 
+impl Found {
+    /// The blobs that it is unpacked from.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        self.layers.iter().filter_map(|layer| match layer {
+            Layer::Blob(descriptor) => Some(descriptor),
+            Layer::Saved(..) => None,
+        })
+    }
+}
+
 /// The image for this machine; `tag` chooses where there are several.
 pub fn find(blobs: &Blobs, tag: Option<&str>) -> Result<Found> {
     if blobs.file("oci-layout")?.is_none() {
@@ -49,8 +59,13 @@ pub fn find(blobs: &Blobs, tag: Option<&str>) -> Result<Found> {
     let Document::Index(entries) = Document::parse(&index, None).context("index.json")? else {
         return Err(Error::failed("index.json is not an index"));
     };
+    find_in(blobs, tagged(entries, tag)?)
+}
+
+/// The image for this machine behind these entries.
+pub fn find_in(blobs: &Blobs, entries: Vec<Descriptor>) -> Result<Found> {
     let mut search = Search { blobs, read: 0, refused: None };
-    match search.images(tagged(entries, tag)?, 1)? {
+    match search.images(entries, 1)? {
         Some(found) => Ok(found),
         None => Err(search.refused.unwrap_or_else(|| {
             Error::failed(format!("it has no image for this machine, which is linux/{}", architecture()))

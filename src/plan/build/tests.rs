@@ -11,6 +11,8 @@ fn facts() -> Facts {
         origin: "test".into(),
         digest: "sha256:ab".into(),
         manifest: None,
+        pinned: None,
+        verified: None,
         created: "2026-01-01T00:00:00Z".into(),
         size: 1,
         declared: Declared::default(),
