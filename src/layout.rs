@@ -95,6 +95,11 @@ impl Layout {
         self.root.join("run/soute/instances")
     }
 
+    /// What the hosts files of running containers say of others.
+    pub fn names(&self) -> PathBuf {
+        self.root.join("run/soute/names")
+    }
+
     /// Locks: one a name, and `ids`, and `store`.
     pub fn locks(&self) -> PathBuf {
         self.root.join("run/soute/lock")

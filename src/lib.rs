@@ -22,7 +22,7 @@
 //!
 //! Around it: [`commands`] has a file for each verb and puts the others together, [`terminal`] relays for the attached
 //! ones, [`output`] is what users read. [`layout`] says where everything lives, [`mod@file`] reads and writes what is small, [`settings`] what the host decides,
-//! [`instances`] who runs, and [`error`] is the voice of every failure.
+//! [`instances`] who runs, [`names`] by which names they find each other, and [`error`] is the voice of every failure.
 
 pub mod definition;
 pub mod plan;
@@ -49,4 +49,5 @@ pub mod error;
 pub mod file;
 pub mod instances;
 pub mod layout;
+pub mod names;
 pub mod settings;

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::image::disk::{self, LastExit};
 use crate::image::store::{Store, Verified};
 use crate::instances::{self, Instance};
+use crate::names;
 use crate::plan::Plan;
 use crate::settings::Host;
 use crate::systemd::{Manager, UnitStatus};
@@ -99,7 +100,8 @@ impl Inventory {
     /// Makes the instances file say what systemd says.
     pub fn write_instances(&self, host: &Host) -> Result<()> {
         let up: Vec<_> = self.entries.iter().filter_map(|entry| entry.instance.clone()).collect();
-        instances::update(&host.layout, |list| instances::reconcile(list, &self.noted, up))
+        instances::update(&host.layout, |list| instances::reconcile(list, &self.noted, up))?;
+        names::repair(&host.layout)
     }
 }
 

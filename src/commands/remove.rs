@@ -14,6 +14,7 @@ use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk;
 use crate::image::lock::Lock;
 use crate::instances;
+use crate::names;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -78,6 +79,7 @@ impl Remove {
         }
         let state = host.layout.state(name);
         gone(&state, fs::remove_dir_all(&state))?;
+        names::leave(&host.layout, name)?;
         instances::remove(&host.layout, name)?;
         if !self.keep_disk {
             disk::remove(&host.layout, name)?;

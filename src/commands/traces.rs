@@ -13,6 +13,7 @@ use crate::error::{Context, Exit, Result};
 use crate::image::disk;
 use crate::image::lock::Lock;
 use crate::instances;
+use crate::names;
 use crate::plan::Plan;
 use crate::sandbox::clean;
 use crate::sandbox::exec::Target;
@@ -81,6 +82,7 @@ fn is_one_off(host: &Host, name: &str) -> Result<bool> {
 }
 
 fn remove(host: &Host, name: &str) -> Result<()> {
+    names::leave(&host.layout, name)?;
     instances::remove(&host.layout, name)?;
     clean::forget(&host.layout, name)
 }

@@ -79,6 +79,11 @@ impl Lock {
         take(layout, ".instances", FlockOperation::LockExclusive)
     }
 
+    /// Waits for the lock of the names that containers know each other by.
+    pub fn names(layout: &Layout) -> Result<Self> {
+        take(layout, ".names", FlockOperation::LockExclusive)
+    }
+
     /// Waits for the lock of the store: renames in it, never a copy.
     pub fn store(layout: &Layout) -> Result<Self> {
         take(layout, ".store", FlockOperation::LockExclusive)

@@ -71,6 +71,27 @@ pub struct ImageReference {
     pub digest: String,
 }
 
+#[cfg(test)]
+impl Plan {
+    /// The smallest plan, for tests of what is done with one.
+    pub fn example(name: &str) -> Self {
+        Self {
+            version: VERSION,
+            name: name.to_owned(),
+            image: ImageReference::default(),
+            definition: String::new(),
+            fingerprint: String::new(),
+            labels: BTreeMap::new(),
+            weakened: Vec::new(),
+            ephemeral: false,
+            unit: Unit { name: format!("soute@{name}.service"), properties: Vec::new() },
+            disk: Disk { mode: DiskMode::Keep, kind: DiskKind::Tree, ids: None, direct_io: false },
+            sandbox: Sandbox { hostname: name.to_owned(), ..Sandbox::example() },
+            links: Vec::new(),
+        }
+    }
+}
+
 impl Plan {
     /// The addresses inside, without prefixes, in the order of the links.
     pub fn addresses(&self) -> Vec<String> {

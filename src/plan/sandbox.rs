@@ -240,6 +240,9 @@ pub struct FileSource {
     pub content: String,
     /// It continues what the image's file says.
     pub after_image: bool,
+    /// It also says what others are called, which is kept up to date.
+    #[serde(default)]
+    pub kept: bool,
 }
 
 #[cfg(test)]

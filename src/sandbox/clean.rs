@@ -10,6 +10,7 @@ use crate::image::lock::Lock;
 use crate::instances;
 use crate::layout::Layout;
 use crate::logs;
+use crate::names;
 use crate::network::Netlink;
 use crate::plan::{DiskMode, Link, MAIN_PID, Plan, STOPPING};
 
@@ -18,7 +19,9 @@ pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
     // systemd may see the end of a payload before its last words.
     let drained = logs::drain(name, layout);
     let plan = Plan::read(&layout.state(name))?;
-    let mut failures = vec![drained, instances::remove(layout, name), record_exit(layout, name)];
+    // The names go first: who has one is among those that run.
+    let mut failures =
+        vec![drained, names::leave(layout, name), instances::remove(layout, name), record_exit(layout, name)];
     let _ = file::remove(&layout.state(name).join(MAIN_PID));
     if plan.ephemeral {
         // Its links go with its network namespace, a few ms from now. Who deletes one waits for an RCU grace period, up to
@@ -49,7 +52,10 @@ pub fn forget(layout: &Layout, name: &str) -> Result<()> {
 
 /// Before a start: what a killed clean-up has not done. What stays in the way shows itself at the next step.
 pub fn leftovers(layout: &Layout, plan: &Plan) {
-    if let Err(error) = detach(plan).and_then(|()| instances::remove(layout, &plan.name)) {
+    if let Err(error) = detach(plan)
+        .and_then(|()| names::leave(layout, &plan.name))
+        .and_then(|()| instances::remove(layout, &plan.name))
+    {
         eprintln!("soute-runner: {error}, ignoring");
     }
 }

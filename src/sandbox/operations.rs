@@ -79,7 +79,7 @@ pub fn operations(sandbox: &Sandbox) -> Vec<Operation> {
         placed.push(tmpfs("/run", 0o755));
         placed.extend((!sandbox.process.terminal).then_some(Operation::Unattended));
     }
-    if boots || sandbox.ready == Ready::Notify || !sandbox.files.is_empty() {
+    if boots || sandbox.ready == Ready::Notify || sandbox.files.iter().any(|file| !file.kept) {
         placed.push(Operation::Host { notify: sandbox.ready == Ready::Notify });
     }
     placed.extend(sandbox.mounts.iter().enumerate().map(|(index, mount)| declared(index, mount)));
@@ -169,7 +169,12 @@ mod tests {
 
     #[test]
     fn a_tmpfs_on_run_does_not_hide_what_lies_below_it() {
-        let files = vec![FileSource { target: "/etc/resolv.conf".into(), content: String::new(), after_image: false }];
+        let files = vec![FileSource {
+            target: "/etc/resolv.conf".into(),
+            content: String::new(),
+            after_image: false,
+            kept: false,
+        }];
         let sandbox = Sandbox { mounts: vec![at("/run")], files, ..Sandbox::example() };
         assert_eq!(order(&sandbox)[4..7], ["/run", "/run/host", "/etc/resolv.conf"]);
     }

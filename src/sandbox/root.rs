@@ -46,6 +46,21 @@ pub fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> rustix::io::Resu
     open_by(root, path, flags, IN_ROOT)
 }
 
+/// What a file of the image says, if it is one and of a sensible size.
+pub fn read(root: BorrowedFd<'_>, path: &str) -> Result<String> {
+    use std::io::Read;
+    let Ok(file) = open(root, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) else {
+        return Ok(String::new());
+    };
+    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
+        return Ok(String::new());
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::from(file).take(1 << 20).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(if text.is_empty() || text.ends_with('\n') { text } else { text + "\n" })
+}
+
 fn open_by(root: BorrowedFd<'_>, path: &str, flags: OFlags, how: ResolveFlags) -> rustix::io::Result<OwnedFd> {
     for _ in 0..TRIES {
         match openat2(root, relative(path), flags | OFlags::CLOEXEC, Mode::empty(), how) {

@@ -1,7 +1,7 @@
 //! What a container's tree is made of, opened while we still are the host's root: every path of the host is resolved here,
 //! once, and what the container's side gets is a detached mount that it can only put in its place.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
@@ -10,11 +10,12 @@ use rustix::mount::MountAttrFlags;
 
 use super::devices::Nodes;
 use super::notify::PayloadSocket;
-use super::{mounts, reaper, userns};
+use super::{mounts, reaper, root, userns};
 use crate::error::{Context, Error, Result};
 use crate::image::superblock::FsType;
 use crate::image::{disk, loopdev, store::Store};
 use crate::layout::Layout;
+use crate::names;
 use crate::plan::{BindIds, DiskKind, DiskMode, Init, Missing, MountFlags, MountSource, Plan};
 
 /// The names in /dev of the log.
@@ -32,6 +33,8 @@ pub struct Sources {
     pub log: Vec<(&'static str, OwnedFd)>,
     /// The notify socket's file.
     pub notify: Option<OwnedFd>,
+    /// The hosts file that is kept up to date.
+    pub hosts: Option<OwnedFd>,
     /// The caller's terminal.
     pub terminal: Option<OwnedFd>,
     /// The program that is PID 1, where the payload is not.
@@ -50,7 +53,7 @@ impl Sources {
         let sandbox = &plan.sandbox;
         let (root, root_is_mapped) = root(layout, plan)?;
         let binds = sandbox.mounts.iter().map(|mount| bind(layout, &mount.source, &mount.target, mount.flags));
-        let binds = binds.collect::<Result<_>>()?;
+        let binds: Vec<_> = binds.collect::<Result<_>>()?;
         let ids = sandbox.mounts.iter().map(|mount| match mount.source {
             MountSource::Bind { ids, .. } => ids,
             MountSource::Tmpfs { .. } => BindIds::None,
@@ -65,10 +68,14 @@ impl Sources {
         };
         let log = sandbox.log.iter().flat_map(|fifo| LOGGED.map(|name| Ok((name, file(fifo)?))));
         let log = log.collect::<Result<_>>()?;
+        let hosts = hosts(layout, plan, root.as_fd(), &binds)?;
         let terminal = sandbox.process.terminal.then(|| file(&PathBuf::from("/proc/self/fd/0"))).transpose()?;
         let reaper = (sandbox.init == Init::Reaper).then(|| reaper::open(sandbox.namespaces.user)).transpose()?;
         let devices = Nodes::make(&sandbox.devices, plan.disk.ids)?;
-        Ok((Self { reaper, root, root_is_mapped, log, notify, terminal, binds, devices, ids: ids.collect() }, socket))
+        Ok((
+            Self { reaper, root, root_is_mapped, log, notify, hosts, terminal, binds, devices, ids: ids.collect() },
+            socket,
+        ))
     }
 
     /// Shows the files under the container's ids: `userns` is its user namespace, the map written.
@@ -106,6 +113,26 @@ fn not_idmappable(kind: &DiskKind) -> String {
         }
         _ => "cannot show the root under the container's ids".to_owned(),
     }
+}
+
+/// Its hosts file, after what the image's says: that of its root, or of a directory mounted over that. Read-only, as what
+/// it holds counts against the host's /run; and by its owner, whom the container does not know.
+fn hosts(layout: &Layout, plan: &Plan, root: BorrowedFd<'_>, binds: &[Option<OwnedFd>]) -> Result<Option<OwnedFd>> {
+    let Some(own) = names::of(plan) else { return Ok(None) };
+    let over = plan.sandbox.mounts.iter().zip(binds).filter_map(|(mount, bind)| {
+        let rest = own.target.strip_prefix(mount.target.trim_end_matches('/'))?;
+        rest.starts_with('/').then_some((mount.target.len(), bind, rest))
+    });
+    let image = match over.max_by_key(|(length, ..)| *length) {
+        None => root::read(root, &own.target)?,
+        Some((_, Some(bind), rest)) => root::read(bind.as_fd(), rest)?,
+        Some((_, None, _)) => String::new(),
+    };
+    names::create(layout, plan, &image)?;
+    let mount = file(&names::path(layout, &plan.name))?;
+    let attributes = mounts::NOSUID_NODEV_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    mounts::restrict(mount.as_fd(), attributes, false).context("cannot make its hosts file read-only")?;
+    Ok(Some(mount))
 }
 
 /// The root as a detached mount, and whether its files carry the container's ids already.

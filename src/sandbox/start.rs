@@ -20,6 +20,7 @@ use crate::error::{Context, Error, Exit, Result};
 use crate::file;
 use crate::instances::{self, Instance};
 use crate::layout::Layout;
+use crate::names;
 use crate::network::Netlink;
 use crate::plan::{IdRange, Init, MAIN_PID, Namespaces, Plan};
 
@@ -59,7 +60,7 @@ fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
         Cloned::Parent(pid) => Payload { pid },
     };
     drop(theirs);
-    payload.prepare(&plan, &sources, &ours)?;
+    payload.prepare(layout, &plan, &sources, &ours)?;
     drop(sources);
     let Some(socket) = socket else {
         payload.hand_over(layout, &plan, systemd, &ours)?;
@@ -83,7 +84,7 @@ struct Payload {
 
 impl Payload {
     /// Ids, mounts and links, while the other side builds its tree.
-    fn prepare(&self, plan: &Plan, sources: &Sources, channel: &Channel) -> Result<()> {
+    fn prepare(&self, layout: &Layout, plan: &Plan, sources: &Sources, channel: &Channel) -> Result<()> {
         if let Some(ids) = plan.disk.ids {
             self.write_id_maps(ids)?;
             sources.map_ids(plan, &self.open("ns/user")?)?;
@@ -100,7 +101,15 @@ impl Payload {
             }
         }
         channel.say(&Message::Wired)?;
+        self.announce(layout, plan)?;
         channel.expect(&Message::Built)
+    }
+
+    /// Who asks for it by name finds it, and it whom it asks for, before it says that it is ready.
+    fn announce(&self, layout: &Layout, plan: &Plan) -> Result<()> {
+        let pid = self.pid.as_raw_nonzero().get();
+        instances::add(layout, &Instance::now(&plan.name, &plan.image.name, pid, plan.addresses()))?;
+        names::join(layout, plan)
     }
 
     /// The payload becomes MainPID before it may run, so that systemd never misses how it ends: it is systemd's direct
@@ -109,8 +118,6 @@ impl Payload {
         let pid = self.pid.as_raw_nonzero().get();
         file::write(&layout.state(&plan.name).join(MAIN_PID), pid.to_string().as_bytes(), 0o600)
             .context("cannot note the main process")?;
-        let addresses = plan.links.iter().flat_map(|link| &link.addresses).map(|cidr| cidr.address.to_string());
-        instances::add(layout, &Instance::now(&plan.name, &plan.image.name, pid, addresses.collect()))?;
         systemd.tell(&format!("MAINPID={pid}"))?;
         systemd.barrier()?;
         // The payload may be over 0.1 ms from now, and systemd takes one that ended before it was ready for a failed start:

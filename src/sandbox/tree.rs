@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, mkdirat, openat, symlinkat};
+use rustix::fs::{Mode, OFlags, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
@@ -183,8 +183,8 @@ impl<'a> Tree<'a> {
     fn host(&self, notify: bool) -> Result<()> {
         let tmpfs = mounts::filesystem("tmpfs", &[("mode", "0755"), ("size", "4m")], NOSUID_NODEV_NOEXEC)?;
         write_file(tmpfs.as_fd(), "container-manager", "soute\n")?;
-        for (index, file) in self.sandbox.files.iter().enumerate() {
-            let before = if file.after_image { self.read(&file.target)? } else { String::new() };
+        for (index, file) in self.sandbox.files.iter().enumerate().filter(|(_, file)| !file.kept) {
+            let before = if file.after_image { root::read(self.root.as_fd(), &file.target)? } else { String::new() };
             write_file(tmpfs.as_fd(), &file_name(index), &(before + &file.content))?;
         }
         self.attach(tmpfs.as_fd(), "/run/host", Kind::Directory)?;
@@ -200,23 +200,12 @@ impl<'a> Tree<'a> {
     }
 
     fn file(&self, index: usize, target: &str) -> Result<()> {
+        if let Some(hosts) = self.sources.hosts.as_ref().filter(|_| self.sandbox.files[index].kept) {
+            return self.attach(hosts.as_fd(), target, Kind::File);
+        }
         let source = root::open(self.root.as_fd(), &format!("/run/host/{}", file_name(index)), OFlags::PATH)?;
         let mount = mounts::copy_tree(source.as_fd(), "", false)?;
         self.attach(mount.as_fd(), target, Kind::File)
-    }
-
-    /// What the image's own file says, if it is one and of a sensible size.
-    fn read(&self, path: &str) -> Result<String> {
-        use std::io::Read;
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let Ok(file) = root::open(self.root.as_fd(), path, flags) else { return Ok(String::new()) };
-        if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
-            return Ok(String::new());
-        }
-        let mut bytes = Vec::new();
-        std::fs::File::from(file).take(1 << 20).read_to_end(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(if text.is_empty() || text.ends_with('\n') { text } else { text + "\n" })
     }
 
     /// /etc/localtime as timedatectl(1) writes it: a link, replaced whole. A root that cannot be written to has TZ alone.

@@ -4,4 +4,5 @@
 mod lab;
 
 mod links;
+mod names;
 mod prove;

@@ -96,6 +96,9 @@ fn other(facts: &Facts, expected: &Expected, mount: &Mount, what: String) -> Fin
     if run.is_some_and(|run| run.device == mount.device) {
         return Finding::ok(what, "a file that soute has written");
     }
+    if is_hosts_file(&mount.root) && missing(mount, &["nosuid", "nodev", "noexec", "ro"]).is_none() {
+        return Finding::ok(what, "a file that soute keeps up to date, read-only");
+    }
     let root = facts.mounts.iter().find(|mount| mount.target == "/");
     if root.is_some_and(|root| root.device == mount.device && is_below(&mount.root, &root.root)) {
         return Finding::ok(what, "a part of its own disk");
@@ -116,6 +119,12 @@ fn other(facts: &Facts, expected: &Expected, mount: &Mount, what: String) -> Fin
         (_, true) => Finding::note(what, format!("{}, mounted by the container itself", shown(mount))),
         _ => Finding::wrong(what, shown(mount), "nothing: the definition does not name it"),
     }
+}
+
+/// Of one container, in the host's /run: the names of others on its bridges.
+fn is_hosts_file(root: &str) -> bool {
+    let name = root.split_once("/soute/state/").and_then(|(_, rest)| rest.strip_suffix("/hosts"));
+    name.is_some_and(|name| !name.contains('/'))
 }
 
 fn is_of_host(facts: &Facts, mount: &Mount) -> bool {

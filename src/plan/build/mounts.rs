@@ -99,24 +99,28 @@ fn flags(mount: &model::Mount) -> MountFlags {
 pub fn files(definition: &Definition, facts: &Facts) -> Vec<FileSource> {
     let hostname = super::hostname(definition, facts);
     let mut files = Vec::new();
-    if !definition.network.is_empty() || !definition.hosts.is_empty() {
-        let content = hosts(definition, &hostname);
-        files.push(FileSource { target: "/etc/hosts".to_owned(), content, after_image: true });
+    let bridged = definition.network.iter().any(|network| network.bridge.is_some());
+    let covered = definition.mount.iter().any(|mount| mount.target.as_str() == "/etc/hosts");
+    if (bridged && !covered) || !definition.hosts.is_empty() {
+        let kept = bridged && !covered;
+        let content = hosts(definition, (!kept).then_some(&hostname));
+        files.push(FileSource { target: "/etc/hosts".to_owned(), content, after_image: true, kept });
     }
+    let generated =
+        |target: &str, content| FileSource { target: target.to_owned(), content, after_image: false, kept: false };
     if !definition.dns.servers.is_empty() {
-        let content = resolv_conf(&definition.dns);
-        files.push(FileSource { target: "/etc/resolv.conf".to_owned(), content, after_image: false });
+        files.push(generated("/etc/resolv.conf", resolv_conf(&definition.dns)));
     }
     if definition.init == Init::Image {
-        let content = format!("{hostname}\n");
-        files.push(FileSource { target: "/etc/hostname".to_owned(), content, after_image: false });
+        files.push(generated("/etc/hostname", format!("{hostname}\n")));
     }
     files
 }
 
-fn hosts(definition: &Definition, hostname: &str) -> String {
+/// Its own names as well, where they are not among those of all on its bridges.
+fn hosts(definition: &Definition, hostname: Option<&String>) -> String {
     let own = definition.network.iter().flat_map(|network| network.address.iter());
-    let own = own.map(|cidr| format!("{}\t{hostname}\n", cidr.address));
+    let own = own.filter_map(|cidr| Some(format!("{}\t{}\n", cidr.address, hostname?)));
     let named = definition.hosts.iter();
     let named = named.flat_map(|(name, list)| list.iter().map(move |address| format!("{}\t{name}\n", address.0)));
     own.chain(named).collect()

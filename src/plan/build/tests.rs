@@ -215,10 +215,7 @@ fn generated_files_say_what_is_declared() {
     let contents: Vec<_> = files.iter().map(|file| (file.target.as_str(), file.content.as_str())).collect();
     assert_eq!(
         contents,
-        [
-            ("/etc/hosts", "10.88.0.10\tweb\n10.88.0.20\tapi.local\n"),
-            ("/etc/resolv.conf", "nameserver 10.88.0.1\nsearch lan\n")
-        ]
+        [("/etc/hosts", "10.88.0.20\tapi.local\n"), ("/etc/resolv.conf", "nameserver 10.88.0.1\nsearch lan\n")]
     );
     assert!(plan("").sandbox.files.is_empty());
 }

@@ -1,0 +1,170 @@
+//! Containers on one bridge find each other by name.
+
+use crate::lab::Lab;
+use crate::lab::script::{both, run};
+
+both!(
+    names_come_and_go_with_containers,
+    names_outlive_crashes_and_restarts,
+    names_stop_at_the_bridge,
+    own_lines_win_and_the_file_is_the_hosts,
+    names_of_a_hundred,
+);
+
+fn names_come_and_go_with_containers(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        ip link add br-names up type bridge
+        define name-web '[[network]]' 'bridge = "br-names"' 'address = ["10.71.0.2/24", "fd00:71::2/64"]'
+        define name-db 'hostname = "database"' '[[network]]' 'bridge = "br-names"' 'address = "10.71.0.3/24"'
+        known() { soute exec $1 -- cat /etc/hosts | grep -v '^#' | sed 's/ *$//' | grep -P "\t$2$" | cut -f 1 | sort | xargs; }
+        soute start name-web
+        is "10.71.0.2 fd00:71::2" "$(known name-web name-web)"
+        is "127.0.0.1 ::1" "$(known name-web localhost)"
+        is "" "$(known name-web name-db)"
+        soute start name-db
+        # As soon as a start is over, in both directions.
+        is 10.71.0.3 "$(known name-web name-db)"
+        is 10.71.0.3 "$(known name-web database)"
+        is "10.71.0.2 fd00:71::2" "$(known name-db name-web)"
+        reaches() { nsenter -n -t "$(pid $1)" ping -c 1 -W 5 -q "$(known $1 $2 | cut -d' ' -f 1)" >/dev/null; }
+        reaches name-web name-db
+        reaches name-db name-web
+        soute stop name-web
+        is "" "$(known name-db name-web)"
+        # Who ran all the time sees one file, whose lines stay in their places.
+        soute exec name-db -- sh -c 'exec 3</etc/hosts; sleep 1.5; cat <&3' >/tmp/seen & seen=$!
+        sleep 0.3
+        soute start name-web
+        wait $seen
+        has "$(cat /tmp/seen)" name-web
+        # One-off containers are like any other.
+        has "$(soute run --network bridge=br-names,address=10.71.0.9/24 busybox -- cat /etc/hosts)" "10.71.0.3"
+        lacks "$(known name-db run)" 10.71.0.9
+        is "" "$(soute exec name-db -- grep '^10.71.0.9' /etc/hosts || true)"
+        soute stop name-web name-db
+        ip link delete br-names"#,
+    );
+}
+
+fn names_outlive_crashes_and_restarts(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        ip link add br-crash up type bridge
+        for n in 1 2 3; do
+            define crash-$n 'restart.delay = "50ms"' 'restart.limit = 0' '[[network]]' 'bridge = "br-crash"' "address = \"10.72.0.$n/24\""
+        done
+        soute start crash-1 crash-2 crash-3
+        knows_all() { [ "$(soute exec $1 -- grep -c '^10.72.0' /etc/hosts)" = 3 ]; }
+        for round in 1 2 3; do
+            main=$(pid crash-1)
+            kill -9 $main
+            soon runs_again crash-1 $main
+            for n in 1 2 3; do soon knows_all crash-$n; done
+        done
+        systemctl restart soute@crash-2
+        for n in 1 2 3; do knows_all crash-$n; done
+        # Nor does the file grow with every turn.
+        is 3 "$(soute exec crash-3 -- grep -c 10.72.0 /etc/hosts; true)"
+        # With its clean-up gone as well: the next list, or start, sees that nobody is there.
+        define crash-3 'restart.policy = "no"' '[[network]]' 'bridge = "br-crash"' 'address = "10.72.0.3/24"'
+        soute restart crash-3
+        mkdir -p /etc/systemd/system/soute@crash-3.service.d
+        printf '[Service]\nExecStopPost=\n' >/etc/systemd/system/soute@crash-3.service.d/none.conf
+        systemctl daemon-reload
+        soute stop crash-3
+        is 1 "$(soute exec crash-1 -- grep -c '^10.72.0.3' /etc/hosts)"
+        soute list >/dev/null
+        is 0 "$(soute exec crash-1 -- grep -c '^10.72.0.3' /etc/hosts || true)"
+        rm -r /etc/systemd/system/soute@crash-3.service.d
+        systemctl daemon-reload
+        # All that was known is lost.
+        rm /run/soute/names/registry
+        soute start crash-3
+        for n in 1 2 3; do knows_all crash-$n; done
+        soute stop crash-1 crash-2 crash-3
+        ip link delete br-crash"#,
+    );
+}
+
+fn names_stop_at_the_bridge(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        ip link add br-left up type bridge
+        ip link add br-right up type bridge
+        define left '[[network]]' 'bridge = "br-left"' 'address = "10.73.0.2/24"'
+        define right '[[network]]' 'bridge = "br-right"' 'address = "10.73.1.2/24"'
+        define middle '[[network]]' 'bridge = "br-left"' 'address = "10.73.0.3/24"' '[[network]]' 'bridge = "br-right"' 'address = "10.73.1.3/24"'
+        define alone
+        soute start left right middle alone
+        hosts() { soute exec $1 -- grep '^10.73' /etc/hosts | sed 's/ *$//' | sort | tr '\t\n' ' ,'; }
+        is "10.73.0.2 left,10.73.0.3 middle," "$(hosts left)"
+        is "10.73.1.2 right,10.73.1.3 middle," "$(hosts right)"
+        is "10.73.0.2 left,10.73.0.3 middle,10.73.1.2 right,10.73.1.3 middle," "$(hosts middle)"
+        is 0 "$(soute exec alone -- cat /etc/hosts 2>/dev/null | grep -c 10.73 || true)"
+        soute stop left
+        is "10.73.0.3 middle,10.73.1.2 right,10.73.1.3 middle," "$(hosts middle)"
+        soute stop right middle alone
+        ip link delete br-left
+        ip link delete br-right"#,
+    );
+}
+
+fn own_lines_win_and_the_file_is_the_hosts(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        ip link add br-own up type bridge
+        define own-db '[[network]]' 'bridge = "br-own"' 'address = "10.74.0.3/24"'
+        define own-web 'hosts."own-db" = "10.74.9.9"' '[[network]]' 'bridge = "br-own"' 'address = "10.74.0.2/24"'
+        soute start own-web own-db
+        is 10.74.9.9 "$(soute exec own-web -- grep own-db /etc/hosts | grep -v '^#' | cut -f 1)"
+        soute restart own-db
+        is 10.74.9.9 "$(soute exec own-web -- grep own-db /etc/hosts | grep -v '^#' | cut -f 1)"
+        # What it holds would count against the host's memory, and others have their own.
+        fails 1 soute exec own-web -- sh -c 'echo 10.0.0.1 evil >>/etc/hosts' >/dev/null
+        fails 1 soute exec own-web -- rm /etc/hosts >/dev/null
+        fails 1 soute exec own-web -- mount -o remount,rw /etc/hosts >/dev/null
+        soute audit own-web >/dev/null
+        # Where the definition mounts a file of its own there, that is it.
+        echo 10.74.1.1 mine >/srv/own-hosts
+        define own-file '[[network]]' 'bridge = "br-own"' 'address = "10.74.0.4/24"' '[[mount]]' 'source = "/srv/own-hosts"' 'target = "/etc/hosts"'
+        # And what is mounted over /etc comes before the names.
+        mkdir -p /srv/own-etc
+        echo 10.74.1.2 below >/srv/own-etc/hosts
+        define own-etc '[[network]]' 'bridge = "br-own"' 'address = "10.74.0.5/24"' '[[mount]]' 'source = "/srv/own-etc"' 'target = "/etc"'
+        soute start own-file own-etc
+        is "10.74.1.1 mine" "$(soute exec own-file -- cat /etc/hosts)"
+        has "$(soute exec own-etc -- cat /etc/hosts)" "10.74.1.2 below"
+        has "$(soute exec own-etc -- cat /etc/hosts)" own-web
+        is "10.74.1.2 below" "$(cat /srv/own-etc/hosts)"
+        soute stop own-web own-db own-file own-etc
+        ip link delete br-own"#,
+    );
+}
+
+fn names_of_a_hundred(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        ip link add br-all up type bridge
+        for n in $(seq 100); do
+            define all$n 'log.output = "none"' '[[network]]' 'bridge = "br-all"' "address = \"10.75.0.$n/24\""
+        done
+        seq 100 | sed s/^/all/ | xargs -P 4 -n 25 soute start
+        for n in 1 50 100; do is 100 "$(soute exec all$n -- grep -c '^10.75.0' /etc/hosts)"; done
+        # While every other of them ends, those that stay are found at any moment.
+        soute exec all1 -- sh -c 'while [ ! -e /dev/shm/over ]; do for n in 1 11 51 99; do grep "^10.75.0.$n	all$n *$" /etc/hosts >/dev/null || exit 1; done; done' & asks=$!
+        sleep 0.3
+        seq 2 2 100 | sed s/^/all/ | xargs -P 4 -n 25 soute stop
+        soute exec all1 -- touch /dev/shm/over
+        wait $asks
+        for n in 1 51 99; do is 50 "$(soute exec all$n -- grep -c '^10.75.0' /etc/hosts)"; done
+        soute stop $(seq 1 2 99 | sed s/^/all/)
+        ip link delete br-all
+        rm /etc/soute/containers/all*.toml"#,
+    );
+}
