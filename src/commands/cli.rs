@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    audit, cat, check, commit, cp, create, disable, disk, doctor, edit, enable, exec, image, kill, list, logs, reload,
-    remove, restart, run, shell, show, start, status, stop, unit, wait,
+    audit, bridge, cat, check, commit, cp, create, disable, disk, doctor, edit, enable, exec, image, kill, list, logs,
+    reload, remove, restart, run, shell, show, start, status, stop, unit, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -123,6 +123,8 @@ pub enum Verb {
     Remove(remove::Remove),
     /// Bring images into the store, show, copy out and remove them.
     Image(image::Image),
+    /// Make, list and remove bridges.
+    Bridge(bridge::Bridge),
     /// List, count and reset what containers run on.
     Disk(disk::Disk),
     /// Copy files between a container and the host, or two containers.
@@ -166,6 +168,7 @@ impl Verb {
             Self::Disable(verb) => verb.run(host),
             Self::Remove(verb) => verb.run(host),
             Self::Image(verb) => verb.run(host),
+            Self::Bridge(verb) => verb.run(host),
             Self::Disk(verb) => verb.run(host),
             Self::Cp(verb) => verb.run(host),
             Self::Commit(verb) => verb.run(host),

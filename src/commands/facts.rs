@@ -59,7 +59,8 @@ fn runner() -> Result<PathBuf> {
         .ok_or_else(|| Error::failed(format!("cannot find soute-runner beside {}: is soute installed?", own.display())))
 }
 
-fn machine_id(host: &Host) -> Result<String> {
+/// /etc/machine-id.
+pub fn machine_id(host: &Host) -> Result<String> {
     let of_root = host.layout.root().join("etc/machine-id");
     let read = |path: &Path| fs::read_to_string(path).map(|text| text.trim().to_owned());
     let id = read(&of_root).or_else(|_| read(Path::new("/etc/machine-id"))).context("cannot read /etc/machine-id")?;

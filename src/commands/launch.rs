@@ -150,9 +150,14 @@ impl<'a> Launch<'a> {
         }
         let mut netlink = Netlink::open()?;
         for port in plan.links.iter().filter_map(Link::port) {
-            let bridge = match launcher {
-                true => network::wait_for_bridge(&port.bridge, BRIDGE_WAIT)?,
-                false => netlink.bridge(&port.bridge)?,
+            let bridge = match (port.create, launcher) {
+                // The runner makes a missing one, as it does at an automatic restart.
+                (Some(_), _) => match netlink.find_bridge(&port.bridge)? {
+                    Some(bridge) => bridge,
+                    None => continue,
+                },
+                (None, true) => network::wait_for_bridge(&port.bridge, BRIDGE_WAIT)?,
+                (None, false) => netlink.bridge(&port.bridge)?,
             };
             network::suits(&bridge, port)?;
         }

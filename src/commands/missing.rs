@@ -50,6 +50,7 @@ fn bridges(loaded: &Loaded) -> Vec<Fault> {
             }
             (_, true) => return None,
             (true, false) => format!("{bridge} is not a bridge"),
+            (false, false) if link.create => return None,
             (false, false) => format!("bridge {bridge} does not exist"),
         };
         let place = origin(&loaded.tree, &["network", &index.to_string(), "bridge"]);

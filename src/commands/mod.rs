@@ -5,6 +5,7 @@ mod audit;
 mod autostart;
 mod bar;
 mod boot;
+mod bridge;
 mod cat;
 mod check;
 mod cli;

@@ -7,7 +7,7 @@ use super::tree::{Node, Table, Value};
 const KEYS: [(&str, &[&str]); 3] = [
     ("", &["watchdog", "group", "replicas", "variables", "publish", "credentials", "health"]),
     ("disk", &["size"]),
-    ("network", &["create", "parent", "rate"]),
+    ("network", &["parent", "rate"]),
 ];
 
 /// Values of keys that are here already.

@@ -22,6 +22,8 @@ pub struct Outline {
     pub wants: Vec<(Dependency, Origin)>,
     /// `after`.
     pub after: Vec<(Dependency, Origin)>,
+    /// The bridges that it names.
+    pub bridges: Vec<String>,
     /// What must be unlike any other container's.
     pub claims: Vec<(Claim, Origin)>,
 }
@@ -47,6 +49,7 @@ impl Outline {
             requires: understood(get("requires")),
             wants: understood(get("wants")),
             after: understood(get("after")),
+            bridges: Vec::new(),
             claims: Vec::new(),
         };
         for link in get("network").map(Node::elements).unwrap_or_default() {
@@ -57,7 +60,7 @@ impl Outline {
 
     /// Of a container that could not be read.
     pub fn unread(name: Name) -> Self {
-        Self { name, autostart: false, requires: vec![], wants: vec![], after: vec![], claims: vec![] }
+        Self { name, autostart: false, requires: vec![], wants: vec![], after: vec![], bridges: vec![], claims: vec![] }
     }
 
     /// Of one container's files; none for what cannot be read, whose own start tells why.
@@ -70,6 +73,7 @@ impl Outline {
     fn claim(&mut self, link: &Node) {
         let get = |key: &str| link.as_table().and_then(|table| table.get(key));
         let Some(bridge) = get("bridge").and_then(Node::as_str) else { return };
+        self.bridges.push(bridge.to_owned());
         for (cidr, origin) in understood::<Cidr>(get("address")) {
             self.claims.push((Claim::Address(bridge.to_owned(), Address(cidr.address)), origin));
         }

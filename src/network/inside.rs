@@ -49,7 +49,8 @@ fn without_ipv6(name: &str, index: u32) -> Request {
     Request { action: format!("cannot set up link {name}"), message, flags: 0, tolerated: Some(Errno::EAFNOSUPPORT) }
 }
 
-fn address(name: &str, index: u32, cidr: &Cidr) -> Request {
+/// The message that adds an address.
+pub fn address(name: &str, index: u32, cidr: &Cidr) -> Request {
     let mut add = AddressMessage::default();
     add.header.family = family(cidr.address);
     add.header.prefix_len = cidr.prefix;

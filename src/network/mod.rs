@@ -2,6 +2,7 @@
 //!
 //! Nothing here starts a thread, and nothing is kept: the kernel takes the links with the container's network namespace.
 
+pub mod bridge;
 mod inside;
 pub(crate) mod link;
 mod port;
@@ -17,11 +18,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::error::{Context, Error, Exit, Result};
 use crate::plan::{Link, LinkKind, Port};
+use bridge::NewBridge;
 use link::Found;
 use socket::{Refusal, Socket};
 
 /// 2^10 less one: BR_PORT_BITS of net/bridge.
 const BRIDGE_PORTS: u32 = 1023;
+/// That of a new bridge, which takes links of less as they are.
+const ETHERNET_MTU: u32 = 1500;
 /// The kernel dismantles the namespace of a killed container in the background; its links go meanwhile.
 const STALE_TRIES: u32 = 50;
 const STALE_PAUSE: Duration = Duration::from_millis(10);
@@ -64,9 +68,24 @@ impl Netlink {
         }
     }
 
+    /// The bridge of a port; one that is missing is made where the definition says so, and stays when the container goes.
+    fn bridge_of(&mut self, link: &Link, port: &Port) -> Result<Bridge> {
+        if let (Some(mac), None) = (port.create, self.find_bridge(&port.bridge)?) {
+            // Another container may be quicker: its bridge is as good.
+            self.make_bridge(&NewBridge {
+                name: port.bridge.clone(),
+                mac,
+                mtu: link.mtu.filter(|mtu| *mtu > ETHERNET_MTU),
+                vlan_filtering: port::has_vlans(port),
+                addresses: Vec::new(),
+            })?;
+        }
+        self.bridge(&port.bridge)
+    }
+
     /// Plugs a new veth into its bridge, and its other end into `netns`.
     fn attach_port(&mut self, link: &Link, port: &Port, netns: BorrowedFd<'_>) -> Result<()> {
-        let bridge = self.bridge(&port.bridge)?;
+        let bridge = self.bridge_of(link, port)?;
         suits(&bridge, port)?;
         let create = link::create(link, port, &bridge, netns)?;
         let mut tries = 0;
@@ -134,7 +153,8 @@ impl Netlink {
         self.socket.run(&inside::requests(&indexed.collect::<Result<Vec<_>>>()?)?)
     }
 
-    fn find_bridge(&mut self, name: &str) -> Result<Option<Bridge>> {
+    /// The bridge of that name, if there is one; an error for a link that is something else.
+    pub fn find_bridge(&mut self, name: &str) -> Result<Option<Bridge>> {
         let Some(found) = link::find(&mut self.socket, name)? else { return Ok(None) };
         match found.kind.as_deref() {
             Some("bridge") => Ok(Some(Bridge {

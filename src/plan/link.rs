@@ -42,8 +42,10 @@ impl Default for LinkKind {
 /// The host end of a veth, as a port of its bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
-    /// The bridge, which must exist.
+    /// The bridge, which must exist, unless it is made.
     pub bridge: String,
+    /// The Ethernet address of a bridge that is made where there is none.
+    pub create: Option<[u8; 6]>,
     /// The host end: `vb-` and a hash. networkd leaves names with this prefix alone (80-container-vb.network).
     pub host_name: String,
     /// The address of the host end, high (fe:…), so that a bridge never takes it as its own.
@@ -66,6 +68,7 @@ impl Default for Port {
     fn default() -> Self {
         Self {
             bridge: String::new(),
+            create: None,
             host_name: String::new(),
             host_mac: [0; 6],
             vlan: None,

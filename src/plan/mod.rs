@@ -16,6 +16,7 @@ mod unit;
 
 pub use crate::definition::types::THERMAL_THROTTLE;
 pub use build::fingerprint;
+pub use build::links::bridge_mac;
 pub use disk::{Disk, DiskKind, DiskMode, IdRange};
 pub use facts::Facts;
 pub use link::{Link, LinkKind, Port, Route};

@@ -3,6 +3,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod bridges;
 mod links;
 mod names;
 mod prove;

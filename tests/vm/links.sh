@@ -37,5 +37,19 @@ say "vlan members" "$(bridge -j vlan show | python3 -c '
 import json, sys
 for port in json.load(sys.stdin):
     print(*("{vlan}".format(**vlan) + "".join(flag[0] for flag in vlan.get("flags", [])) for vlan in port["vlans"]), end="; ")')"
+# A bridge that soute makes keeps VLANs apart where one is asked for.
+define vlan-made <<T
+image = "busybox"
+command = ["sleep", "infinity"]
+[[network]]
+bridge = "br-made"
+create = true
+vlan = 20
+T
+start vlan-made
+soute bridge create br-vlans --vlan-filtering
+say "vlan bridges" "$(cat /sys/class/net/br-made/bridge/vlan_filtering) $(cat /sys/class/net/br-vlans/bridge/vlan_filtering) $(soute bridge list | grep -c 'up, vlans')"
+soute rm --force vlan-made
+soute bridge remove br-made br-vlans
 soute rm --force vlan-none vlan-a vlan-b vlan-c vlan-trunk
 ip link delete br-vlan

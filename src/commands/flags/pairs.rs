@@ -23,7 +23,7 @@ pub const NETWORK: Pairs = Pairs {
     flag: "--network",
     aliases: &[("ip", "address")],
     lists: &["address", "gateway", "tagged"],
-    flags: &["isolated", "hairpin", "learning", "spoof-check"],
+    flags: &["create", "isolated", "hairpin", "learning", "spoof-check"],
     numbers: &["mtu", "vlan"],
 };
 

@@ -79,7 +79,8 @@ fn on_images(layout: &Layout) -> Result<impl Iterator<Item = Plan>> {
     Ok(snapshots(layout)?.into_iter().filter(move |plan| plan.disk.mode == DiskMode::ReadOnly && runs(plan)))
 }
 
-fn snapshots(layout: &Layout) -> Result<Vec<Plan>> {
+/// What was started and not removed.
+pub fn snapshots(layout: &Layout) -> Result<Vec<Plan>> {
     Ok(states(layout)?.iter().filter_map(|state| Plan::read(state).ok()).collect())
 }
 

@@ -11,9 +11,11 @@ use crate::definition::types::{self, Address, Cidr, InterfaceName, List, Mac, St
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Network {
-    /// The bridge that the link is a port of; it must exist.
+    /// The bridge that the link is a port of; it must exist, unless create is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<InterfaceName>,
+    /// A bridge that does not exist is made when the container starts, and stays.
+    pub create: bool,
     /// How the link is made.
     pub kind: NetworkKind,
     /// The name inside; eth0 for the first, eth1 for the second.

@@ -16,8 +16,10 @@ fn link(network: &Network, index: usize, facts: &Facts) -> Link {
     let hash = digest(facts, &name);
     let [a, b, c, d, e, f, ..] = hash;
     let host_name = network.host_name.as_ref().map(ToString::to_string);
+    let bridge = network.bridge.as_ref().map(ToString::to_string).unwrap_or_default();
     let port = Port {
-        bridge: network.bridge.as_ref().map(ToString::to_string).unwrap_or_default(),
+        create: network.create.then(|| bridge_mac(&facts.machine_id, &bridge)),
+        bridge,
         // 15 bytes, the longest that the kernel takes.
         host_name: host_name.unwrap_or_else(|| format!("vb-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}")),
         host_mac: [0xfe, a, b, c, d, e],
@@ -42,6 +44,13 @@ fn link(network: &Network, index: usize, facts: &Facts) -> Link {
 
 fn route(route: &crate::definition::model::Route) -> Route {
     Route { to: route.to, via: route.via.map(|via| via.0), metric: route.metric, table: route.table }
+}
+
+/// The Ethernet address of a bridge that soute makes: the same whoever makes it, and another one on each host.
+pub fn bridge_mac(machine_id: &str, bridge: &str) -> [u8; 6] {
+    let hash: [u8; 32] = Sha256::digest(format!("soute\0{machine_id}\0bridge\0{bridge}")).into();
+    let [a, b, c, d, e, ..] = hash;
+    [0x02, a, b, c, d, e]
 }
 
 /// The hash of host, container and purpose.

@@ -2,7 +2,7 @@
 
 mod environment;
 mod limits;
-mod links;
+pub mod links;
 mod mounts;
 mod seccomp;
 mod service;
