@@ -16,6 +16,7 @@
 //! 8. [`generator`]: at boot; definitions become launcher links.
 //! 9. [`audit`]: what a running container can do, by the kernel's word; shares nothing with what set it up.
 //! 10. [`doctor`]: what a host lacks for containers, and what a command has changed of it.
+//! 11. [`change`]: what has changed since the start, and what each change costs; pure.
 //!
 //! Beside that path: [`seccomp`], the table of system calls and the filter that is compiled from it, pure and used by the
 //! first four.
@@ -40,6 +41,8 @@ pub mod generator;
 
 pub mod audit;
 pub mod doctor;
+
+pub mod change;
 
 pub mod commands;
 pub mod output;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::{apply, diff, pause, resume};
 use super::{
     audit, bridge, cat, check, commit, cp, create, disable, disk, doctor, edit, enable, exec, image, kill, list, logs,
     reload, remove, restart, run, shell, show, start, status, stop, unit, wait,
@@ -59,6 +60,13 @@ pub enum Verb {
     ///
     /// By the signal or the command below `[reload]` in the definition.
     Reload(reload::Reload),
+    /// Suspend every process of containers.
+    ///
+    /// By the kernel's freezer: nobody inside notices but by the clock. Memory and connections stay. A paused container can
+    /// be stopped.
+    Pause(pause::Pause),
+    /// Let paused containers run again.
+    Resume(resume::Resume),
     /// Send a signal to containers.
     Kill(kill::Kill),
     /// Wait until containers have ended.
@@ -87,6 +95,19 @@ pub enum Verb {
     /// Each alone, and all against each other. Warnings are shown and do not count as faults: many are of words that make
     /// a container less safe. What a running one really has, audit tells.
     Check(check::Check),
+    /// Show what stands between definitions and what runs, and what each change costs.
+    ///
+    /// A line for each field that differs: live, where apply does it while the container runs; restart; recreate, where
+    /// the container needs a new disk; or drift, where somebody else has changed what runs. FROM is where the new value is
+    /// written. Nothing is shown, and the exit status is 0, where nothing differs; else it is 7.
+    Diff(diff::Diff),
+    /// Make what runs what the definitions say, without stopping it.
+    ///
+    /// Shows first what differs, as diff does, then does what is live: limits, addresses, routes, bridges, resolv.conf and
+    /// hosts change while the container runs, and its connections stay. For each container all of that is done, or nothing.
+    /// What needs a restart is left, unless --restart is given; what needs a new disk, unless --recreate is given too. Done
+    /// again it does nothing, from a timer or a script. Exit status 7 if something still differs.
+    Apply(apply::Apply),
     /// Report what running containers can do, and hold it against their definitions.
     ///
     /// Namespaces, ids, capabilities, filters, mounts, devices, limits, links and open files of every process of the
@@ -151,6 +172,8 @@ impl Verb {
             Self::Stop(verb) => verb.run(host),
             Self::Restart(verb) => verb.run(host),
             Self::Reload(verb) => verb.run(host),
+            Self::Pause(verb) => verb.run(host),
+            Self::Resume(verb) => verb.run(host),
             Self::Kill(verb) => verb.run(host),
             Self::Wait(verb) => verb.run(host),
             Self::List(verb) => verb.run(host),
@@ -158,6 +181,8 @@ impl Verb {
             Self::Exec(verb) => verb.run(host),
             Self::Shell(verb) => verb.run(host),
             Self::Check(verb) => verb.run(host),
+            Self::Diff(verb) => verb.run(host),
+            Self::Apply(verb) => verb.run(host),
             Self::Audit(verb) => verb.run(host),
             Self::Doctor(verb) => verb.run(host),
             Self::Show(verb) => verb.run(host),

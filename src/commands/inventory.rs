@@ -224,8 +224,8 @@ fn memory(unit: &str) -> Option<u64> {
     of_cgroup(unit, "memory.current")?.trim().parse().ok()
 }
 
-/// By `systemctl freeze`.
-fn is_frozen(unit: &str) -> bool {
+/// By `soute pause`, or `systemctl freeze`.
+pub fn is_frozen(unit: &str) -> bool {
     of_cgroup(unit, "cgroup.events").is_some_and(|events| events.lines().any(|line| line == "frozen 1"))
 }
 

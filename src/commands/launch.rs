@@ -54,7 +54,7 @@ impl<'a> Launch<'a> {
 
     fn start_stopped(&self, name: &Name) -> Result<()> {
         let loaded = self.load(name)?;
-        self.check_neighbours(&loaded)?;
+        check_neighbours(self.host, &loaded)?;
         self.start_required(&loaded)?;
         let plan = self.plan(&loaded, true)?;
         self.run(&plan)
@@ -97,6 +97,7 @@ impl<'a> Launch<'a> {
     /// power cut.
     pub fn plan(&self, loaded: &Loaded, durable: bool) -> Result<Plan> {
         let settled = Settled::new(self.host, loaded)?;
+        settled.tell(loaded);
         let disk = self.record(&loaded.name, &settled.definition, settled.disk, durable)?;
         for mount in &settled.definition.mount {
             if let Some(MountSource::Volume(volume)) = &mount.source {
@@ -174,23 +175,29 @@ impl<'a> Launch<'a> {
         let status = self.manager.status(&super::unit(name))?;
         Ok(matches!(status.active.as_str(), "active" | "reloading") && status.job.as_deref() != Some("stop"))
     }
+}
 
-    /// Faults between containers that concern this one: an address taken twice, an unknown or circular requirement.
-    fn check_neighbours(&self, loaded: &Loaded) -> Result<()> {
-        let outline = loaded.outline();
-        if outline.claims.is_empty() && outline.waits_for().next().is_none() {
-            // It has nothing that another could take, and a circle would go through it: no need to read a thousand files.
-            return Ok(());
-        }
-        let faults = Site::survey(&self.host.layout)?.conflicts_of(&loaded.name);
-        if faults.fatal() { Err(refuse(&faults.0)) } else { Ok(()) }
+/// Faults between containers that concern this one: an address taken twice, an unknown or circular requirement.
+pub fn check_neighbours(host: &Host, loaded: &Loaded) -> Result<()> {
+    let outline = loaded.outline();
+    if outline.claims.is_empty() && outline.waits_for().next().is_none() {
+        // It has nothing that another could take, and a circle would go through it: no need to read a thousand files.
+        return Ok(());
     }
+    let faults = Site::survey(&host.layout)?.conflicts_of(&loaded.name);
+    if faults.fatal() { Err(refuse(&faults.0)) } else { Ok(()) }
 }
 
 /// The plan that a start would make now, with nothing recorded for it.
 pub fn preview(host: &Host, loaded: &Loaded) -> Result<Plan> {
-    let Settled { definition, image, disk } = Settled::new(host, loaded)?;
-    build(host, loaded, &definition, image, disk.and_then(|disk| disk.record.ids))
+    let settled = Settled::new(host, loaded)?;
+    settled.tell(loaded);
+    settled.build(host, loaded)
+}
+
+/// The same for who asks of every container, and is told what differs.
+pub fn would_be(host: &Host, loaded: &Loaded) -> Result<Plan> {
+    Settled::new(host, loaded)?.build(host, loaded)
 }
 
 fn build(host: &Host, loaded: &Loaded, definition: &Definition, image: ImageInfo, ids: Option<u32>) -> Result<Plan> {
@@ -212,15 +219,25 @@ impl Settled {
         let disk = disk::open(&host.layout, name)?;
         let mut definition = loaded.definition.clone();
         if let Some(image) = kept_image(disk.as_ref(), definition.image.as_str())? {
-            eprintln!(
-                "soute: {name} keeps its disk, a copy of image {image}; `soute remove --keep-definition {name}` lets it \
-                 start on image {}",
-                definition.image
-            );
             definition.image = image;
         }
         let image = facts::image(host, definition.image.as_str(), disk.as_ref())?;
         Ok(Self { definition, image, disk })
+    }
+
+    /// Says so where the definition has gone on to another image.
+    fn tell(&self, loaded: &Loaded) {
+        let (name, kept, wanted) = (&loaded.name, &self.definition.image, &loaded.definition.image);
+        if kept != wanted {
+            eprintln!(
+                "soute: {name} keeps its disk, a copy of image {kept}; `soute remove --keep-definition {name}` lets it \
+                 start on image {wanted}"
+            );
+        }
+    }
+
+    fn build(self, host: &Host, loaded: &Loaded) -> Result<Plan> {
+        build(host, loaded, &self.definition, self.image, self.disk.and_then(|disk| disk.record.ids))
     }
 }
 

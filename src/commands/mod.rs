@@ -1,5 +1,6 @@
 //! What users type: one file a verb, each with its arguments and what it does with them.
 
+mod apply;
 mod attach;
 mod audit;
 mod autostart;
@@ -12,8 +13,10 @@ mod cli;
 mod commit;
 mod cp;
 mod create;
+mod current;
 mod definition_file;
 mod definitions;
+mod diff;
 mod disable;
 mod disk;
 mod doctor;
@@ -29,11 +32,16 @@ mod launch;
 mod list;
 mod logs;
 mod missing;
+mod next;
+mod overrides;
+mod pause;
+mod present_use;
 mod progress;
 mod reload;
 mod remove;
 mod replace;
 mod restart;
+mod resume;
 mod run;
 mod running;
 mod shell;

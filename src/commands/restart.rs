@@ -11,6 +11,7 @@ use crate::definition::Outline;
 use crate::definition::site::Site;
 use crate::definition::types::{Dependency, Name};
 use crate::error::{Context, Result};
+use crate::image::disk;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -30,17 +31,25 @@ impl Restart {
         let launch = Launch::new(host, &manager)?;
         each(&self.names, |name| {
             super::must_exist(host, &manager, name)?;
-            // A definition with faults must not cost the running container.
-            launch.load(name).with_context(|| format!("cannot restart {name}"))?;
-            let stopped_with_it = running_dependents(host, &manager, name)?;
-            // systemd would stop them too, but one after the other: the last ones would still count as running.
-            for stopped in stopped_with_it.iter().chain([name]) {
-                stop::stop(&manager, stopped).with_context(|| format!("cannot stop {stopped}"))?;
-            }
-            launch.start(name)?;
-            stopped_with_it.iter().try_for_each(|dependent| launch.start(dependent))
+            again(host, &manager, &launch, name, false)
         })
     }
+}
+
+/// Stops and starts one, and what is stopped with it; `anew` on a new disk.
+pub fn again(host: &Host, manager: &Manager, launch: &Launch<'_>, name: &Name, anew: bool) -> Result<()> {
+    // A definition with faults must not cost the running container.
+    launch.load(name).with_context(|| format!("cannot restart {name}"))?;
+    let stopped_with_it = running_dependents(host, manager, name)?;
+    // systemd would stop them too, but one after the other: the last ones would still count as running.
+    for stopped in stopped_with_it.iter().chain([name]) {
+        stop::stop(manager, stopped).with_context(|| format!("cannot stop {stopped}"))?;
+    }
+    if anew {
+        disk::remove(&host.layout, name)?;
+    }
+    launch.start(name)?;
+    stopped_with_it.iter().try_for_each(|dependent| launch.start(dependent))
 }
 
 /// Running containers that require this one, directly or through others: systemd stops them with it.

@@ -116,7 +116,7 @@ impl Page {
             );
             return Ok(());
         };
-        let changed = if entry.changed { " (changed since the start: soute restart applies it)" } else { "" };
+        let changed = if entry.changed { " (changed since the start: soute diff tells in what)" } else { "" };
         self.line("Definition", format!("{}{changed}", found.main.display()));
         for drop_in in found.drop_ins {
             self.line("Drop-in", drop_in.display().to_string());

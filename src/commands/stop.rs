@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{each, unit};
+use super::{each, inventory, unit};
 use crate::definition::types::Name;
 use crate::error::{Context, Exit, Result};
 use crate::settings::Host;
@@ -33,6 +33,10 @@ impl Stop {
 pub fn stop(manager: &Manager, name: &str) -> Result<()> {
     let unit = unit(name);
     let status = manager.status(&unit)?;
+    if inventory::is_frozen(&unit) {
+        // systemd 257 has no stop for what is frozen, and what is could not hear of it.
+        manager.thaw(&unit)?;
+    }
     match status.active.as_str() {
         "inactive" if status.job.is_none() => Ok(()),
         "failed" if status.job.is_none() => manager.reset_failed(&unit),

@@ -4,7 +4,7 @@ use super::tree::{Node, Table};
 use super::types::{GuestPath, HostPath};
 
 /// The keys that tell the entries of an array of tables apart.
-pub(super) fn identifying(path: &str) -> Option<&'static [&'static str]> {
+pub fn identifying(path: &str) -> Option<&'static [&'static str]> {
     match path {
         "network" => Some(&["name"]),
         "mount" | "device" => Some(&["target"]),
@@ -15,7 +15,7 @@ pub(super) fn identifying(path: &str) -> Option<&'static [&'static str]> {
 }
 
 /// What an entry of an array of tables is recognized by. A link without a name is called after its place in the list.
-pub(super) fn identity(path: &str, entry: &Table, index: usize) -> Option<String> {
+pub fn identity(path: &str, entry: &Table, index: usize) -> Option<String> {
     let text = |key: &str| entry.get(key).and_then(Node::as_str);
     match path {
         "network" => Some(text("name").map_or_else(|| format!("eth{index}"), str::to_owned)),

@@ -5,7 +5,7 @@ pub mod declared;
 mod decode;
 pub mod directives;
 pub mod fault;
-mod keys;
+pub(crate) mod keys;
 mod later;
 pub mod layers;
 pub mod load;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
-use netlink_packet_route::link::LinkFlags;
+use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
@@ -33,6 +33,40 @@ pub fn requests(links: &[(u32, &Link)]) -> Result<Vec<Request>> {
         routes(link, index, &mut requests)?;
     }
     Ok(requests)
+}
+
+/// From the links that there are to others of the same names. Addresses that are new come before old ones go, so that a
+/// route which both make reachable is not lost; what the kernel drops with an address all the same is put back at the end.
+pub fn transition(old: &[(u32, &Link)], new: &[(u32, &Link)]) -> Result<Vec<Request>> {
+    let (before, mut after) = (requests(old)?, requests(new)?);
+    for request in &mut after {
+        if matches!(request.message, RouteNetlinkMessage::NewAddress(_) | RouteNetlinkMessage::NewRoute(_)) {
+            request.tolerated = Some(Errno::EEXIST);
+        }
+    }
+    let gone: Vec<_> =
+        before.iter().filter(|old| !after.iter().any(|new| new.message == old.message)).filter_map(undo).collect();
+    let (routes, addresses): (Vec<_>, Vec<_>) =
+        gone.into_iter().rev().partition(|request| matches!(request.message, RouteNetlinkMessage::DelRoute(_)));
+    let again = if addresses.is_empty() { Vec::new() } else { after.clone() };
+    Ok(routes.into_iter().chain(after).chain(addresses).chain(again).collect())
+}
+
+/// The opposite of adding an address or a route, which is fine where there is none.
+fn undo(request: &Request) -> Option<Request> {
+    let (message, tolerated) = match &request.message {
+        RouteNetlinkMessage::NewAddress(add) => (RouteNetlinkMessage::DelAddress(add.clone()), Errno::EADDRNOTAVAIL),
+        RouteNetlinkMessage::NewRoute(add) => (RouteNetlinkMessage::DelRoute(add.clone()), Errno::ESRCH),
+        _ => return None,
+    };
+    let action = request.action.replace("cannot add", "cannot remove");
+    Some(Request { action, message, flags: 0, tolerated: Some(tolerated) })
+}
+
+/// The largest packet.
+pub fn resize(name: &str, index: u32, mtu: u32) -> Request {
+    let message = RouteNetlinkMessage::SetLink(message(index, vec![LinkAttribute::Mtu(mtu)]));
+    Request { action: format!("cannot set the MTU of {name} to {mtu}"), message, flags: 0, tolerated: None }
 }
 
 fn raise(name: &str, index: u32) -> Request {

@@ -19,6 +19,7 @@ use crate::plan::{Link, Port};
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
 const IFLA_INFO_KIND: u16 = 1;
@@ -42,6 +43,8 @@ pub struct Found {
     pub mtu: u32,
     pub mac: Vec<u8>,
     pub alias: String,
+    /// The index of the bridge that it is a port of.
+    pub master: Option<u32>,
     /// "veth", "bridge"…; none for hardware and for lo.
     pub kind: Option<String>,
     /// Of a bridge: whether it filters VLANs, and the one that its ports are born in.
@@ -62,6 +65,7 @@ impl Found {
                 IFLA_IFNAME => found.name = text(value),
                 IFLA_IFALIAS => found.alias = text(value),
                 IFLA_ADDRESS => found.mac = value.to_vec(),
+                IFLA_MASTER => found.master = u32_at(value, 0),
                 IFLA_MTU => found.mtu = u32_at(value, 0)?,
                 IFLA_LINKINFO => found.parse_info(value),
                 _ => {}

@@ -5,9 +5,12 @@
 pub mod bridge;
 mod inside;
 pub(crate) mod link;
+mod live;
 mod port;
 pub(crate) mod socket;
 pub(crate) mod topology;
+
+pub use live::change;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};

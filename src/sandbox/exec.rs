@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 use rustix::termios::Winsize;
 
@@ -58,12 +60,7 @@ pub struct Command {
 impl Target {
     /// Finds it without asking systemd: its number is noted at hand-over, and its cgroup proves that it still is the one.
     pub fn find(layout: &Layout, name: &str) -> Result<Self> {
-        let not_running = || Error::new(Exit::NotRunning, format!("{name} is not running"));
-        let noted = file::read(&layout.state(name).join(MAIN_PID), file::NUMBER)
-            .with_context(|| format!("cannot look up the main process of {name}"))?
-            .ok_or_else(not_running)?;
-        let pid: i32 = noted.trim().parse().map_err(|_| not_running())?;
-        Self::of(name, Pid::from_raw(pid))
+        Self::of(name, noted(layout, name)?)
     }
 
     /// The main process of a container that has been started; none when it has ended.
@@ -79,6 +76,21 @@ impl Target {
 
     /// The same for a process that systemd has named.
     pub fn of(name: &str, pid: Pid) -> Result<Self> {
+        let found = Self::located(name, pid)?;
+        // A command that joins them would stop before its first instruction, and we with it.
+        let events = fs::read_to_string(found.cgroup.join("cgroup.events")).unwrap_or_default();
+        if events.lines().any(|line| line == "frozen 1") {
+            return Err(Error::new(Exit::Busy, format!("{name} is paused, soute resume {name} lets it run again")));
+        }
+        Ok(found)
+    }
+
+    /// The same, whether it is frozen or not: for who only looks, or changes what is around it.
+    pub fn anyhow(layout: &Layout, name: &str) -> Result<Self> {
+        Self::located(name, noted(layout, name)?)
+    }
+
+    fn located(name: &str, pid: Pid) -> Result<Self> {
         let not_running = || Error::new(Exit::NotRunning, format!("{name} is not running"));
         let number = rustix::process::Pid::from_raw(pid.as_raw()).ok_or_else(not_running)?;
         // Opened first: what is read of the number afterwards is of this process, or it has ended and setns says so.
@@ -88,13 +100,34 @@ impl Target {
         let unit = format!("soute@{name}.service");
         let end = path.find(&unit).map(|start| start + unit.len()).ok_or_else(not_running)?;
         let cgroup = PathBuf::from(format!("/sys/fs/cgroup{}", &path[..end]));
-        // A command that joins them would stop before its first instruction, and we with it.
-        let events = fs::read_to_string(cgroup.join("cgroup.events")).unwrap_or_default();
-        if events.lines().any(|line| line == "frozen 1") {
-            return Err(Error::new(Exit::Busy, format!("{name} is frozen, systemctl thaw {unit} lets it run again")));
-        }
         Ok(Self { pid: number, pidfd, cgroup })
     }
+
+    /// A file of its directory in /proc, which is its own: its number cannot have become another's.
+    pub fn proc(&self, file: &str, flags: OFlags) -> Result<OwnedFd> {
+        let action = || format!("cannot open {file} of the payload");
+        let path = format!("/proc/{}/{file}", self.pid.as_raw_nonzero());
+        let found = rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()).with_context(action)?;
+        // A process that has ended has its pidfd readable.
+        let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        match poll(&mut ended, Some(&Timespec::default())).with_context(action)? {
+            0 => Ok(found),
+            _ => Err(Error::new(Exit::NotRunning, "the payload has ended")),
+        }
+    }
+
+    /// Its cgroup.
+    pub fn cgroup(&self) -> &std::path::Path {
+        &self.cgroup
+    }
+}
+
+fn noted(layout: &Layout, name: &str) -> Result<Pid> {
+    let not_running = || Error::new(Exit::NotRunning, format!("{name} is not running"));
+    let noted = file::read(&layout.state(name).join(MAIN_PID), file::NUMBER)
+        .with_context(|| format!("cannot look up the main process of {name}"))?
+        .ok_or_else(not_running)?;
+    noted.trim().parse().map(Pid::from_raw).map_err(|_| not_running())
 }
 
 impl Target {

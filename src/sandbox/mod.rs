@@ -22,6 +22,7 @@ pub mod own_program;
 pub mod privileges;
 pub mod raw;
 pub mod reaper;
+pub mod rewrite;
 pub mod root;
 pub mod runner;
 pub mod sources;

@@ -242,7 +242,7 @@ impl<'a> Tree<'a> {
 /// /dev and what is like it: nothing set-user-id runs from there, but its nodes work.
 const NOSUID_NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
-fn file_name(index: usize) -> String {
+pub(super) fn file_name(index: usize) -> String {
     format!("file-{index}")
 }
 

@@ -119,7 +119,7 @@ impl Starting<'_> {
     }
 
     async fn call(&self) -> Result<OwnedObjectPath, Failure> {
-        let mut properties = value::properties(self.unit);
+        let mut properties = value::properties(&self.unit.properties);
         properties.extend(self.fds.iter().map(|(name, fd)| (*name, Variant::from(Fd::from(*fd)))));
         let aux: Vec<(&str, Vec<(&str, Variant<'_>)>)> = vec![];
         // As systemctl start does. What it replaces is the stop of a unit that is needed again, such as soute-log@.socket

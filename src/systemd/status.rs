@@ -5,7 +5,9 @@ use zbus::{OwnedObjectPath, OwnedVariant};
 use super::bus::{Bus, SERVICE, UNIT};
 use super::failure::Failure;
 use super::manager::Manager;
+use super::value::{self, value};
 use crate::error::Result;
+use crate::plan::{Property, Value};
 
 /// One unit, as `systemctl list-units` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,11 +78,59 @@ impl Manager {
         })?;
         Ok(Properties { values })
     }
+
+    /// Properties of many units in the types that they are set in; a unit that has gone has none.
+    pub fn values(&self, units: &[(String, Vec<&str>)]) -> Result<Vec<Vec<(String, Value)>>> {
+        let all = self.run(async |bus| {
+            let mut all = Vec::with_capacity(units.len());
+            for (unit, names) in units {
+                let mut values = Vec::new();
+                for name in names {
+                    match property(bus, unit, name).await {
+                        Ok(found) => {
+                            values.extend(found.as_ref().and_then(value).map(|value| ((*name).to_owned(), value)))
+                        }
+                        Err(Failure::NoSuchUnit(_)) => break,
+                        Err(failure) => return Err(failure),
+                    }
+                }
+                all.push(values);
+            }
+            Ok(all)
+        })?;
+        Ok(all)
+    }
+
+    /// Changes a running unit, all of it or nothing, until the unit is stopped.
+    pub fn set_properties(&self, unit: &str, list: &[Property]) -> Result<()> {
+        Ok(self.run(async |bus| bus.manager("SetUnitProperties", &(unit, true, value::properties(list))).await)?)
+    }
 }
+
+/// What is asked of every unit; all else is asked of services.
+const OF_UNITS: [&str; 16] = [
+    "ActiveEnterTimestamp",
+    "ActiveState",
+    "After",
+    "CollectMode",
+    "Description",
+    "FragmentPath",
+    "InvocationID",
+    "LoadState",
+    "NeedDaemonReload",
+    "PartOf",
+    "Requires",
+    "SourcePath",
+    "StartLimitBurst",
+    "StartLimitIntervalUSec",
+    "SubState",
+    "Wants",
+];
 
 async fn property(bus: &Bus, unit: &str, name: &str) -> Result<Option<OwnedVariant>, Failure> {
     // What every unit has is on one interface, what services have on the other; a wrong guess costs 24 µs.
-    for interface in [UNIT, SERVICE] {
+    let usual = if OF_UNITS.contains(&name) { [UNIT, SERVICE] } else { [SERVICE, UNIT] };
+    for interface in usual {
         match bus.get(unit, interface, name).await {
             Ok(value) => return Ok(Some(value)),
             Err(Failure::NoSuchProperty) => {}

@@ -1,12 +1,12 @@
 //! Plan values in the types that D-Bus wants.
 
-use zbus::Variant;
+use zbus::{OwnedVariant, Variant};
 
-use crate::plan::{Exec, Unit, Value};
+use crate::plan::{Exec, Property, Value};
 
-/// The properties of a unit as a(sv).
-pub(super) fn properties(unit: &Unit) -> Vec<(&str, Variant<'_>)> {
-    unit.properties.iter().map(|property| (property.name.as_str(), variant(&property.value))).collect()
+/// Properties as a(sv).
+pub(super) fn properties(list: &[Property]) -> Vec<(&str, Variant<'_>)> {
+    list.iter().map(|property| (property.name.as_str(), variant(&property.value))).collect()
 }
 
 fn variant(value: &Value) -> Variant<'_> {
@@ -26,6 +26,23 @@ fn variant(value: &Value) -> Variant<'_> {
         Value::DeviceAllow(devices) => {
             Variant::from(devices.iter().map(|(device, access)| (device.as_str(), access.as_str())).collect::<Vec<_>>())
         }
+    }
+}
+
+/// What systemd says, in the types that it is told in; none for those that are read back in another form.
+pub(super) fn value(variant: &OwnedVariant) -> Option<Value> {
+    let owned = || variant.try_clone().ok();
+    match variant.value_signature().to_string().as_str() {
+        "b" => variant.try_into().ok().map(Value::Bool),
+        "i" => variant.try_into().ok().map(Value::I32),
+        "u" => variant.try_into().ok().map(Value::U32),
+        "t" => variant.try_into().ok().map(Value::U64),
+        "s" => <&str>::try_from(variant).ok().map(|text| Value::Text(text.to_owned())),
+        "as" => owned()?.try_into().ok().map(Value::Texts),
+        "ay" => owned()?.try_into().ok().map(Value::Bytes),
+        "a(st)" => owned()?.try_into().ok().map(Value::DeviceLimits),
+        "a(ss)" => owned()?.try_into().ok().map(Value::DeviceAllow),
+        _ => None,
     }
 }
 

@@ -55,7 +55,7 @@ fn the_exit_status_is_the_commands_or_podmans() {
             lab,
             "systemctl freeze soute@web; soute exec web -- id 2>&1 | cut -d, -f1; systemctl thaw soute@web",
             0,
-            "soute: web is frozen\n",
+            "soute: web is paused\n",
             "",
         );
     }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use super::facts::{Facts, Host, Neighbour, Unit};
 use crate::error::{Error, Exit, Result};
 use crate::systemd::Manager;
+pub use network::ports;
 use process::Proc;
 
 /// What systemd has of a limit.

@@ -1,0 +1,30 @@
+//! `soute pause`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{each, must_run, unit};
+use crate::definition::types::Name;
+use crate::error::{Context, Result};
+use crate::settings::Host;
+use crate::systemd::Manager;
+
+/// Suspends every process of containers.
+#[derive(Debug, Args)]
+pub struct Pause {
+    /// The containers.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<Name>,
+}
+
+impl Pause {
+    /// Done twice it does nothing.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let manager = Manager::connect()?;
+        each(&self.names, |name| {
+            must_run(host, &manager, name)?;
+            manager.freeze(&unit(name)).with_context(|| format!("cannot pause {name}"))
+        })
+    }
+}

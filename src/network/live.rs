@@ -1,0 +1,107 @@
+//! Wires of a container that runs: links come and go, move to another bridge, get other addresses and routes, and nobody
+//! who does not use what has gone notices.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkFlags};
+use nix::sched::{CloneFlags, setns};
+
+use super::link::{self, message};
+use super::socket::{Request, Socket};
+use super::{Netlink, inside};
+use crate::error::{Context, Error, Result};
+use crate::plan::{Link, Port};
+
+/// Makes the links of a network namespace those of `new`, where it had those of `old`. Done twice it does nothing; after a
+/// failure the old ones are brought back as far as that can be.
+pub fn change(old: &[Link], new: &[Link], netns: &OwnedFd) -> Result<()> {
+    let one_way = |from: &[Link], to: &[Link]| -> Result<()> {
+        let mut netlink = Netlink::open()?;
+        netlink.rewire(from, to, netns.as_fd())?;
+        let mtus = to.iter().map(|link| netlink.mtu_inside(link)).collect::<Result<Vec<_>>>()?;
+        let netns = netns.try_clone().context("cannot enter the network namespace")?;
+        std::thread::scope(|scope| {
+            let there = scope.spawn(|| within(netns, from, to, &mtus));
+            there.join().map_err(|_| Error::failed("cannot enter the network namespace"))?
+        })
+    };
+    one_way(old, new).inspect_err(|_| {
+        // The first error is the one to tell.
+        let _ = one_way(new, old);
+    })
+}
+
+/// In the container's network namespace, by a thread that ends there.
+fn within(netns: OwnedFd, old: &[Link], new: &[Link], mtus: &[Option<u32>]) -> Result<()> {
+    setns(netns, CloneFlags::CLONE_NEWNET).context("cannot enter the container's network namespace")?;
+    let mut socket = Socket::open(0)?;
+    let found = link::list(&mut socket)?;
+    let indexed = |links: &'_ [Link]| -> Vec<(u32, usize)> {
+        let index = |name: &str| found.iter().find(|found| found.name == name).map(|found| found.index);
+        links.iter().enumerate().filter_map(|(at, link)| Some((index(&link.name)?, at))).collect()
+    };
+    let (before, after) = (indexed(old), indexed(new));
+    if let Some(missing) = new.iter().enumerate().find(|(at, _)| !after.iter().any(|(_, there)| there == at)) {
+        return Err(Error::failed(format_args!("link {} is not there", missing.1.name)));
+    }
+    // The MTU first: what is too large for it could not be set.
+    let sizes = after.iter().filter_map(|(index, at)| Some(inside::resize(&new[*at].name, *index, mtus[*at]?)));
+    let mut requests: Vec<_> = sizes.collect();
+    let before: Vec<_> = before.into_iter().map(|(index, at)| (index, &old[at])).collect();
+    let after: Vec<_> = after.into_iter().map(|(index, at)| (index, &new[at])).collect();
+    requests.extend(inside::transition(&before, &after)?);
+    socket.run(&requests)
+}
+
+impl Netlink {
+    /// On the host: takes links away, makes new ones, moves those that stay to their bridges.
+    fn rewire(&mut self, old: &[Link], new: &[Link], netns: BorrowedFd<'_>) -> Result<()> {
+        for link in old.iter().filter(|link| !new.iter().any(|other| other.name == link.name)) {
+            self.detach(&port(link)?.host_name).with_context(|| format!("cannot take {} away", link.name))?;
+        }
+        for link in new {
+            let Some(port) = link.port() else { continue };
+            let known = old.iter().find(|other| other.name == link.name).and_then(Link::port);
+            match link::find(&mut self.socket, &port.host_name)? {
+                Some(found) if found.is_ours() && known.is_some() => self.move_port(link, port)?,
+                _ => self.attach(link, netns)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn move_port(&mut self, link: &Link, port: &Port) -> Result<()> {
+        let bridge = self.bridge(&port.bridge)?;
+        super::suits(&bridge, port)?;
+        let found = self.own_port(port)?;
+        let mtu = link.mtu.unwrap_or(bridge.mtu).max(bridge.mtu);
+        if found.master == Some(bridge.index) && found.mtu == mtu {
+            return Ok(());
+        }
+        let mut set = message(found.index, vec![LinkAttribute::Mtu(mtu), LinkAttribute::Controller(bridge.index)]);
+        set.header.flags = LinkFlags::Up;
+        set.header.change_mask = LinkFlags::Up;
+        self.socket.run(&[Request {
+            action: format!("cannot plug {} into bridge {}", port.host_name, port.bridge),
+            message: RouteNetlinkMessage::SetLink(set),
+            flags: 0,
+            tolerated: None,
+        }])?;
+        self.set_up(link, port, &bridge)
+    }
+
+    /// The MTU that a link has inside.
+    fn mtu_inside(&mut self, link: &Link) -> Result<Option<u32>> {
+        match (link.mtu, link.port()) {
+            (Some(mtu), _) => Ok(Some(mtu)),
+            (None, Some(port)) => Ok(Some(self.bridge(&port.bridge)?.mtu)),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn port(link: &Link) -> Result<&Port> {
+    link.port()
+        .ok_or_else(|| Error::failed(format_args!("{} is no port of a bridge: restart the container", link.name)))
+}

@@ -1,0 +1,8 @@
+//! Rung 2: what differs between definitions and what runs, and what makes it the same again, on systemd 252 and on 257.
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod apply;
+mod diff;
+mod pause;
