@@ -56,6 +56,12 @@ pub(super) struct Filled {
     pub(super) vouched: Option<(String, Verified)>,
 }
 
+impl Filled {
+    pub(super) fn is_raw(&self) -> bool {
+        self.kind == Kind::Raw
+    }
+}
+
 /// Imports `source` as the image `name`, whole or not at all.
 pub fn import(
     layout: &Layout,
@@ -193,7 +199,14 @@ fn is_layout(dir: BorrowedFd<'_>) -> bool {
 
 /// A root, or images in layers: their first name tells one from the other but for trees that look like images.
 fn archive(file: &File, staging: &Staging, options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Filled> {
-    if !first_name(file).is_some_and(|name| may_have_images(&name)) {
+    let name = first_name(file);
+    if name.is_none() && is_compressed_raw(file) {
+        let plain = spool(file, staging.dir())?;
+        let mut head = vec![0; HEAD];
+        let length = read_head(&plain, &mut head)?;
+        return raw(&plain, &head[..length], staging, options, progress);
+    }
+    if !name.is_some_and(|name| may_have_images(&name)) {
         untagged(options)?;
         return unpack(file, staging, progress);
     }
@@ -245,14 +258,44 @@ fn first_name(file: &File) -> Option<Vec<u8>> {
     None
 }
 
-/// Unpacks a compressed archive into a file without a name, as blobs lie in it in any order.
+/// Is it a compressed file system? Of its size nothing is known yet.
+fn is_compressed_raw(file: &File) -> bool {
+    let mut head = Vec::new();
+    let reader = Part::whole(file).and_then(|part| Expanded::new(part, 0));
+    let read = reader.is_ok_and(|reader| reader.take(HEAD as u64).read_to_end(&mut head).is_ok());
+    read && !has_checksum(&head) && recognize(&head, u64::MAX).is_ok()
+}
+
+/// Unpacks what is compressed into a file without a name, as blobs lie in it in any order.
 fn spool(file: &File, dir: BorrowedFd<'_>) -> Result<File> {
     let mut reader = Expanded::new(Part::whole(file)?, file.metadata()?.len())?;
     let name = c"archive";
     let mut plain = File::from(create_file(dir, name, Mode::RUSR | Mode::WUSR)?);
     unlinkat(dir, name, AtFlags::empty())?;
-    io::copy(&mut reader, &mut plain).context("cannot decompress it")?;
+    copy_with_holes(&mut reader, &mut plain).context("cannot decompress it")?;
     Ok(plain)
+}
+
+/// Compression keeps no holes: what is zeros, for most of a file system, was one.
+fn copy_with_holes(reader: &mut impl Read, file: &mut File) -> io::Result<()> {
+    let mut buffer = vec![0; 128 << 10];
+    let mut at: u64 = 0;
+    loop {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match reader.read(&mut buffer[filled..])? {
+                0 => break,
+                length => filled += length,
+            }
+        }
+        if buffer[..filled].iter().any(|byte| *byte != 0) {
+            file.write_all_at(&buffer[..filled], at)?;
+        }
+        at += filled as u64;
+        if filled < buffer.len() {
+            return file.set_len(at);
+        }
+    }
 }
 
 fn unpack(file: &File, staging: &Staging, progress: &mut Progress<'_>) -> Result<Filled> {

@@ -21,13 +21,13 @@ use crate::settings::Host;
 
 /// Brings into the store a directory, a tar archive (plain, gz, zst, xz, bz2), a raw file-system image (ext4, xfs, btrfs,
 /// erofs, squashfs), an OCI layout (a directory, or an archive of one), or an archive of `docker save` or `podman save`:
-/// which of them is seen by its content; or an image of a registry. An image in layers becomes one directory tree. What containers of the image do
+/// which of them is seen by its content; or an image of a registry, or a file like these of a server, with SHA256SUMS and a signature beside it. An image in layers becomes one directory tree. What containers of the image do
 /// unless their definition says otherwise is what it declares itself, and what the flags declare over that.
 #[derive(Debug, Args)]
 pub struct Import {
     /// What the image will be called.
     name: Name,
-    /// The directory or file, or docker://HOST/NAME:TAG.
+    /// The directory or file, or docker://HOST/NAME:TAG, or https://HOST/FILE.
     #[arg(value_parser = OsStringValueParser::new().try_map(source))]
     source: Source,
     /// Take the place of an image of that name.
@@ -45,18 +45,28 @@ pub struct Import {
 /// How what is not on this machine is fetched.
 #[derive(Debug, Args)]
 pub struct Elsewhere {
-    /// Refuse anything else than this: the digest of an image in a registry.
+    /// Refuse anything else than this: the digest of an image in a registry, or of a file of a server, which then needs no
+    /// signature.
     #[arg(long, value_name = "sha256:…")]
     digest: Option<Digest>,
-    /// Take from elsewhere what nothing vouches for: certificates are not looked at, and HTTP without TLS will do.
+    /// Take from elsewhere what nothing vouches for: no signature is asked for, certificates are not looked at, and HTTP
+    /// without TLS will do.
     #[arg(long)]
     insecure: bool,
+    /// Take a raw file system from elsewhere: the kernel reads it as it is, and faults in it are faults of the kernel.
+    #[arg(long)]
+    trust_file_system: bool,
 }
 
 impl Elsewhere {
     /// As the store has it.
     pub fn terms(self) -> Terms {
-        Terms { insecure: self.insecure, digest: self.digest, ..Terms::default() }
+        Terms {
+            insecure: self.insecure,
+            digest: self.digest,
+            trust_file_system: self.trust_file_system,
+            ..Terms::default()
+        }
     }
 }
 

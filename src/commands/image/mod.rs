@@ -28,9 +28,9 @@ pub struct Image {
 
 #[derive(Debug, Subcommand)]
 enum ImageVerb {
-    /// Bring a directory, an archive, a raw file-system image or an image of a registry into the store.
+    /// Bring a directory, an archive, a raw file system, or an image from elsewhere into the store.
     Import(import::Import),
-    /// Fetch an image from a registry, or again where it has changed.
+    /// Fetch an image from elsewhere, or again where it has changed.
     Pull(pull::Pull),
     /// List the images of the store.
     #[command(visible_alias = "ls")]

@@ -21,7 +21,7 @@ use crate::settings::Host;
 pub struct Pull {
     /// The image.
     name: Name,
-    /// Where from: docker://HOST/NAME:TAG. Where the image in the store is from, if not given.
+    /// Where from: docker://HOST/NAME:TAG or https://HOST/FILE. Where the image in the store is from, if not given.
     #[arg(value_parser = Source::remote)]
     source: Option<Source>,
     #[command(flatten)]

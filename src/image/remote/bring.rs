@@ -5,6 +5,7 @@ use std::path::Path;
 use super::client::{Client, Patience};
 use super::reference::Reference;
 use super::registry::{self, Remote};
+use super::server::{self, Offer};
 use super::source::Source;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::copy::Progress;
@@ -21,6 +22,8 @@ pub struct Terms {
     pub insecure: bool,
     /// What it has to be.
     pub digest: Option<Digest>,
+    /// The kernel may read a file system that somebody elsewhere made.
+    pub trust_file_system: bool,
     /// How long its server may take.
     pub patience: Patience,
 }
@@ -71,6 +74,8 @@ pub fn pull(
 /// An image that was found, of which nothing large is here.
 enum Image {
     Registry(Box<Remote>, Verified),
+    /// And whether it may be a file system.
+    Server(Box<Offer>, bool),
 }
 
 /// Finds it, and refuses it where nothing vouches for it.
@@ -86,7 +91,10 @@ fn look(layout: &Layout, source: &Source, terms: &Terms) -> Result<Image> {
             };
             Ok(Image::Registry(Box::new(remote), verified))
         }
-        Source::Server(_) => Err(Error::failed("files of servers are not in this version of soute")),
+        Source::Server(url) => {
+            let offer = server::find(client(), url, terms.digest.as_ref())?;
+            Ok(Image::Server(Box::new(offer), terms.trust_file_system))
+        }
         Source::Path(path) => Err(not_elsewhere(path)),
     }
 }
@@ -113,6 +121,10 @@ impl Image {
                 let manifest = remote.found.manifest.to_string();
                 info.manifest.as_ref() == Some(&manifest) && info.verified == Some(*verified)
             }
+            Self::Server(offer, _) => {
+                let expected = offer.expected.as_ref().map(ToString::to_string);
+                expected.is_some() && info.pinned == expected && info.verified == Some(offer.verified)
+            }
         }
     }
 
@@ -126,6 +138,18 @@ impl Image {
                 }
                 let mut filled = flatten(&found, &blobs, staging, progress)?;
                 filled.vouched = Some((pinned, verified));
+                Ok(filled)
+            }
+            Self::Server(offer, trusted) => {
+                let (file, digest) = offer.fetch(staging.dir(), progress)?;
+                let mut filled = import::fill(&file, staging, options, progress)?;
+                if filled.is_raw() && !trusted {
+                    return Err(Error::failed(
+                        "it is a file system, which the kernel would read as it is, faults and all \
+                         (--trust-file-system takes it)",
+                    ));
+                }
+                filled.vouched = Some((digest.to_string(), offer.verified));
                 Ok(filled)
             }
         }

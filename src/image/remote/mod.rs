@@ -1,9 +1,11 @@
-//! Images from elsewhere: OCI registries.
+//! Images from elsewhere: OCI registries, and files of any HTTPS server.
 //!
 //! [`source`] is what the user wrote. [`registry`] finds an image behind it and [`download`] brings its layers, which
-//! [`oci`](super::oci) then unpacks. Below it is [`client`]:
-//! TLS by the host's certificates, no credentials to anybody else, and an end to everything, in bytes and in time.
+//! [`oci`](super::oci) then unpacks; [`server`] brings one file, and by [`sums`] and [`signature`] what vouches for it.
+//! Below both of them is [`client`]: TLS by the host's certificates, no credentials to anybody else, and an end to
+//! everything, in bytes and in time.
 
+pub mod base64;
 pub mod bring;
 pub mod challenge;
 pub mod client;
@@ -12,6 +14,9 @@ pub mod download;
 pub mod reference;
 pub mod registry;
 pub mod retry;
+pub mod server;
+pub mod signature;
 pub mod source;
+pub mod sums;
 pub mod trust;
 pub mod url;
