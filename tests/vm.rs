@@ -327,3 +327,17 @@ fn a_vlan_is_a_bridge_of_its_own() {
         assert!(report.get("vlan members").split("; ").any(|port| port == members), "{}", report.get("vlan members"));
     }
 }
+
+#[test]
+#[ignore = "rung 3: virtual machine"]
+fn a_network_card_comes_back_by_its_name() {
+    let report = first();
+    report.is("ipvlan", "yes yes");
+    report.is("ipvlan again", "yes");
+    report.is("card inside", "1 0");
+    report.is("card again", "1 0");
+    assert!(report.get("card back").starts_with("1 "), "{}", report.get("card back"));
+    assert!(report.get("card astray").contains("eth0"), "{}", report.get("card astray"));
+    report.is("card found", "1");
+    report.is("card at last", "1");
+}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::definition::Definition;
 use crate::definition::model::{
-    self, DiskMode, Init, MountOption, MountType, Namespace, NetworkNamespace, Seccomp, UserNamespace,
+    self, DiskMode, Init, MountOption, MountType, Namespace, NetworkKind, NetworkNamespace, Seccomp, UserNamespace,
 };
 use crate::definition::types::{Account, Capability, CountOrShare, DroppedCapability, SizeOrShare};
 
@@ -89,12 +89,23 @@ pub struct Expected {
     pub read_only: bool,
     /// Declared mounts.
     pub mounts: Vec<Mount>,
-    /// Links by name, with bridge and addresses.
-    pub links: BTreeMap<String, (String, Vec<String>)>,
+    /// Links by name.
+    pub links: BTreeMap<String, Place>,
     /// Limits of the unit by the names that systemd has for them; none is no limit, a share of the host's is absent.
     pub limits: BTreeMap<&'static str, Option<u64>>,
     /// Hard limits of processes by their names in /proc/PID/limits, with the words that declare them.
     pub rlimits: BTreeMap<&'static str, (Option<u64>, Option<String>)>,
+}
+
+/// What a declared link is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A veth with its other end in this bridge.
+    Port(String),
+    /// Of this kind, which leads to a link of the host.
+    Child(&'static str),
+    /// A network card.
+    Device,
 }
 
 /// A declared mount.
@@ -231,10 +242,14 @@ fn mount(mount: &model::Mount) -> Mount {
     Mount { target: mount.target.to_string(), recursive, options, weaker }
 }
 
-fn links(definition: &Definition) -> BTreeMap<String, (String, Vec<String>)> {
+fn links(definition: &Definition) -> BTreeMap<String, Place> {
     let link = |(index, network): (usize, &model::Network)| {
-        let bridge = network.bridge.as_ref().map(ToString::to_string).unwrap_or_default();
-        (network.name(index).to_string(), (bridge, network.address.iter().map(ToString::to_string).collect()))
+        let place = match network.kind {
+            NetworkKind::Bridge => Place::Port(network.bridge.as_ref().map(ToString::to_string).unwrap_or_default()),
+            NetworkKind::Macvlan | NetworkKind::Ipvlan => Place::Child(network.kind.as_str()),
+            NetworkKind::Device => Place::Device,
+        };
+        (network.name(index).to_string(), place)
     };
     definition.network.iter().enumerate().map(link).collect()
 }

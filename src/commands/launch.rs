@@ -21,7 +21,7 @@ use crate::image::store::{ImageInfo, Store};
 use crate::image::{ids, volume};
 use crate::network::{self, Netlink};
 use crate::output::diagnostics;
-use crate::plan::{self, Link, Plan};
+use crate::plan::{self, Link, LinkKind, Plan};
 use crate::sandbox::cgroup;
 use crate::settings::Host;
 use crate::systemd::{Manager, Start, Started};
@@ -161,6 +161,14 @@ impl<'a> Launch<'a> {
                 (None, false) => netlink.bridge(&port.bridge)?,
             };
             network::suits(&bridge, port)?;
+        }
+        // A card that is still on its way back from an earlier run is waited for by the runner.
+        let needed = |link: &&Link| !matches!(link.kind, LinkKind::Device { .. });
+        for parent in plan.links.iter().filter(needed).filter_map(Link::parent) {
+            match launcher {
+                true => network::wait_for_parent(parent, BRIDGE_WAIT)?,
+                false => netlink.parent(parent)?,
+            };
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::definition::Fault;
 use crate::definition::load::Loaded;
+use crate::definition::model::NetworkKind;
 use crate::definition::source::Origin;
 use crate::definition::tree::{Node, Value};
 use crate::error::Exit;
@@ -17,6 +18,7 @@ pub fn missing(host: &Host, loaded: &Loaded) -> Vec<Fault> {
     // Another root's bridges are another machine's.
     if host.layout.root() == Path::new("/") {
         faults.extend(bridges(loaded));
+        faults.extend(parents(loaded));
     }
     faults
 }
@@ -55,6 +57,26 @@ fn bridges(loaded: &Loaded) -> Vec<Fault> {
         };
         let place = origin(&loaded.tree, &["network", &index.to_string(), "bridge"]);
         Some(warning(message, place, &format!("network[{index}].bridge")))
+    });
+    missing.collect()
+}
+
+fn parents(loaded: &Loaded) -> Vec<Fault> {
+    let links = loaded.definition.network.iter().enumerate();
+    let missing = links.filter_map(|(index, link)| {
+        let parent = link.parent.as_ref()?;
+        let device = Path::new("/sys/class/net").join(parent.as_str());
+        // What is no hardware has no device behind it.
+        let (there, hardware) = (device.exists(), device.join("device").exists());
+        let message = match link.kind {
+            _ if !there => format!("link {parent} does not exist"),
+            NetworkKind::Device if !hardware => {
+                format!("{parent} is no network card: the kernel destroys it when the container ends")
+            }
+            _ => return None,
+        };
+        let place = origin(&loaded.tree, &["network", &index.to_string(), "parent"]);
+        Some(warning(message, place, &format!("network[{index}].parent")))
     });
     missing.collect()
 }

@@ -7,15 +7,11 @@ use super::tree::{Node, Table, Value};
 const KEYS: [(&str, &[&str]); 3] = [
     ("", &["watchdog", "group", "replicas", "variables", "publish", "credentials", "health"]),
     ("disk", &["size"]),
-    ("network", &["parent", "rate"]),
+    ("network", &["rate"]),
 ];
 
 /// Values of keys that are here already.
-const VALUES: [(&str, &[&str]); 3] = [
-    ("ready", &["healthy"]),
-    ("network.kind", &["macvlan", "ipvlan", "device"]),
-    ("network.address", &["dhcp", "auto"]),
-];
+const VALUES: [(&str, &[&str]); 2] = [("ready", &["healthy"]), ("network.address", &["dhcp", "auto"])];
 
 fn is_later_key(table: &str, key: &str) -> bool {
     KEYS.iter().any(|(path, keys)| *path == table && keys.contains(&key))

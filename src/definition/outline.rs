@@ -37,6 +37,8 @@ pub enum Claim {
     Mac(String, super::types::Mac),
     /// The name of a link on the host.
     Link(String),
+    /// A network card of the host.
+    Device(String),
 }
 
 impl Outline {
@@ -72,8 +74,11 @@ impl Outline {
 
     fn claim(&mut self, link: &Node) {
         let get = |key: &str| link.as_table().and_then(|table| table.get(key));
-        let Some(bridge) = get("bridge").and_then(Node::as_str) else { return };
-        self.bridges.push(bridge.to_owned());
+        self.bridges.extend(get("bridge").and_then(Node::as_str).map(str::to_owned));
+        let Some(bridge) = get("bridge").or(get("parent")).and_then(Node::as_str) else { return };
+        if let (Some("device"), Some(parent)) = (get("kind").and_then(Node::as_str), get("parent")) {
+            self.claims.push((Claim::Device(bridge.to_owned()), parent.origin.clone()));
+        }
         for (cidr, origin) in understood::<Cidr>(get("address")) {
             self.claims.push((Claim::Address(bridge.to_owned(), Address(cidr.address)), origin));
         }

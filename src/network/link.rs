@@ -22,6 +22,7 @@ const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
+const IFLA_PERM_ADDRESS: u16 = 54;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
@@ -42,6 +43,8 @@ pub struct Found {
     pub up: bool,
     pub mtu: u32,
     pub mac: Vec<u8>,
+    /// The address that a card was made with; `mac` where it does not tell.
+    pub hardware: Vec<u8>,
     pub alias: String,
     /// The index of the bridge that it is a port of.
     pub master: Option<u32>,
@@ -66,10 +69,14 @@ impl Found {
                 IFLA_IFALIAS => found.alias = text(value),
                 IFLA_ADDRESS => found.mac = value.to_vec(),
                 IFLA_MASTER => found.master = u32_at(value, 0),
+                IFLA_PERM_ADDRESS => found.hardware = value.to_vec(),
                 IFLA_MTU => found.mtu = u32_at(value, 0)?,
                 IFLA_LINKINFO => found.parse_info(value),
                 _ => {}
             }
+        }
+        if found.hardware.is_empty() {
+            found.hardware.clone_from(&found.mac);
         }
         Some(found)
     }

@@ -61,33 +61,43 @@ impl Netlink {
             self.detach(&port(link)?.host_name).with_context(|| format!("cannot take {} away", link.name))?;
         }
         for link in new {
-            let Some(port) = link.port() else { continue };
+            let Some(port) = link.port() else {
+                let as_it_is = old.iter().any(|other| other.name == link.name && other.kind == link.kind);
+                as_it_is.then_some(()).ok_or_else(|| not_live(link))?;
+                continue;
+            };
             let known = old.iter().find(|other| other.name == link.name).and_then(Link::port);
             match link::find(&mut self.socket, &port.host_name)? {
-                Some(found) if found.is_ours() && known.is_some() => self.move_port(link, port)?,
+                Some(found) if found.is_ours() && known.is_some() => self.move_port(link, port, known != Some(port))?,
                 _ => self.attach(link, netns)?,
             }
         }
         Ok(())
     }
 
-    fn move_port(&mut self, link: &Link, port: &Port) -> Result<()> {
+    fn move_port(&mut self, link: &Link, port: &Port, anew: bool) -> Result<()> {
         let bridge = self.bridge(&port.bridge)?;
         super::suits(&bridge, port)?;
         let found = self.own_port(port)?;
         let mtu = link.mtu.unwrap_or(bridge.mtu).max(bridge.mtu);
-        if found.master == Some(bridge.index) && found.mtu == mtu {
+        if found.master == Some(bridge.index) && found.mtu == mtu && !anew {
             return Ok(());
         }
-        let mut set = message(found.index, vec![LinkAttribute::Mtu(mtu), LinkAttribute::Controller(bridge.index)]);
-        set.header.flags = LinkFlags::Up;
-        set.header.change_mask = LinkFlags::Up;
-        self.socket.run(&[Request {
-            action: format!("cannot plug {} into bridge {}", port.host_name, port.bridge),
-            message: RouteNetlinkMessage::SetLink(set),
-            flags: 0,
-            tolerated: None,
-        }])?;
+        let plug = |attributes| {
+            let mut set = message(found.index, attributes);
+            set.header.flags = LinkFlags::Up;
+            set.header.change_mask = LinkFlags::Up;
+            Request {
+                action: format!("cannot plug {} into bridge {}", port.host_name, port.bridge),
+                message: RouteNetlinkMessage::SetLink(set),
+                flags: 0,
+                tolerated: None,
+            }
+        };
+        // A port that is unplugged loses its flags, its VLANs and what is known of it.
+        let out = plug(vec![LinkAttribute::Controller(0)]);
+        let into = plug(vec![LinkAttribute::Mtu(mtu), LinkAttribute::Controller(bridge.index)]);
+        self.socket.run(&[out, into])?;
         self.set_up(link, port, &bridge)
     }
 
@@ -102,6 +112,9 @@ impl Netlink {
 }
 
 fn port(link: &Link) -> Result<&Port> {
-    link.port()
-        .ok_or_else(|| Error::failed(format_args!("{} is no port of a bridge: restart the container", link.name)))
+    link.port().ok_or_else(|| not_live(link))
+}
+
+fn not_live(link: &Link) -> Error {
+    Error::failed(format_args!("{} is no port of a bridge: restart the container", link.name))
 }

@@ -6,6 +6,7 @@ pub mod bridge;
 mod inside;
 pub(crate) mod link;
 mod live;
+mod parent;
 mod port;
 pub(crate) mod socket;
 pub(crate) mod topology;
@@ -23,7 +24,9 @@ use crate::error::{Context, Error, Exit, Result};
 use crate::plan::{Link, LinkKind, Port};
 use bridge::NewBridge;
 use link::Found;
-use socket::{Refusal, Socket};
+use parent::Child;
+pub use parent::Lent;
+use socket::{Refusal, Request, Socket};
 
 /// 2^10 less one: BR_PORT_BITS of net/bridge.
 const BRIDGE_PORTS: u32 = 1023;
@@ -32,6 +35,7 @@ const ETHERNET_MTU: u32 = 1500;
 /// The kernel dismantles the namespace of a killed container in the background; its links go meanwhile.
 const STALE_TRIES: u32 = 50;
 const STALE_PAUSE: Duration = Duration::from_millis(10);
+const IN_USE_TRIES: u32 = 500;
 
 /// A bridge of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +72,9 @@ impl Netlink {
     pub fn attach(&mut self, link: &Link, netns: BorrowedFd<'_>) -> Result<()> {
         match &link.kind {
             LinkKind::Bridge(port) => self.attach_port(link, port, netns),
+            LinkKind::Macvlan { parent } => self.attach_child(link, Child::Macvlan, parent, netns),
+            LinkKind::Ipvlan { parent } => self.attach_child(link, Child::Ipvlan, parent, netns),
+            LinkKind::Device { parent } => self.lend(link, parent, netns),
         }
     }
 
@@ -153,7 +160,22 @@ impl Netlink {
                 .map(|index| (index, link))
                 .ok_or_else(|| Error::failed(format_args!("link {} is not there", link.name)))
         });
-        self.socket.run(&inside::requests(&indexed.collect::<Result<Vec<_>>>()?)?)
+        let requests = inside::requests(&indexed.collect::<Result<Vec<_>>>()?)?;
+        match links.iter().any(|link| link.port().is_none()) {
+            true => requests.iter().try_for_each(|request| self.patiently(request)),
+            false => self.socket.run(&requests),
+        }
+    }
+
+    /// What an earlier run of the container had on the same parent is in use until the kernel has dismantled its namespace.
+    fn patiently(&mut self, request: &Request) -> Result<()> {
+        for _ in 0..IN_USE_TRIES {
+            match self.socket.one(request) {
+                Err(refusal) if refusal.errno == Errno::EADDRINUSE => std::thread::sleep(STALE_PAUSE),
+                other => return other.context(&request.action),
+            }
+        }
+        self.socket.run(std::slice::from_ref(request))
     }
 
     /// The bridge of that name, if there is one; an error for a link that is something else.
@@ -194,25 +216,34 @@ impl Netlink {
 
 /// Waits until a bridge of that name is there; at boot the one who makes it may come after the launcher.
 pub fn wait_for_bridge(name: &str, timeout: Duration) -> Result<Bridge> {
+    wait_for(&format!("bridge {name}"), timeout, |netlink| netlink.find_bridge(name))
+}
+
+/// The same for a link of any kind.
+pub fn wait_for_parent(name: &str, timeout: Duration) -> Result<()> {
+    wait_for(&format!("link {name}"), timeout, |netlink| Ok(link::find(&mut netlink.socket, name)?.map(drop)))
+}
+
+fn wait_for<T>(what: &str, timeout: Duration, find: impl Fn(&mut Netlink) -> Result<Option<T>>) -> Result<T> {
     // Listening starts before the first look, so that no bridge appears unseen in between.
     let mut events = Socket::open(RTMGRP_LINK.cast_unsigned())?;
     let mut netlink = Netlink::open()?;
     let deadline = Instant::now() + timeout;
     loop {
-        if let Some(bridge) = netlink.find_bridge(name)? {
-            return Ok(bridge);
+        if let Some(found) = find(&mut netlink)? {
+            return Ok(found);
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             let waited = humantime::format_duration(timeout);
-            return Err(Error::new(Exit::TimedOut, format_args!("bridge {name} does not exist, waited for {waited}")));
+            return Err(Error::new(Exit::TimedOut, format_args!("{what} does not exist, waited for {waited}")));
         }
         // A millisecond more than what is left: a timeout rounded down to zero would spin.
         let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLIN)], timeout) {
             Ok(0) | Err(Errno::EINTR) => {}
             Ok(_) => events.drain(),
-            Err(errno) => return Err(errno).with_context(|| format!("cannot wait for bridge {name}")),
+            Err(errno) => return Err(errno).with_context(|| format!("cannot wait for {what}")),
         }
     }
 }

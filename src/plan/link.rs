@@ -31,6 +31,21 @@ pub struct Link {
 pub enum LinkKind {
     /// A veth between a bridge of the host and the container.
     Bridge(Port),
+    /// A child of a link of the host, with an Ethernet address of its own.
+    Macvlan {
+        /// The link of the host.
+        parent: String,
+    },
+    /// A child of a link of the host, with its Ethernet address.
+    Ipvlan {
+        /// The link of the host.
+        parent: String,
+    },
+    /// A network card of the host, which is not there while the container has it.
+    Device {
+        /// Its name on the host.
+        parent: String,
+    },
 }
 
 impl Default for LinkKind {
@@ -86,6 +101,15 @@ impl Link {
     pub fn port(&self) -> Option<&Port> {
         match &self.kind {
             LinkKind::Bridge(port) => Some(port),
+            _ => None,
+        }
+    }
+
+    /// The name of the host's link that it needs and that is no bridge.
+    pub fn parent(&self) -> Option<&str> {
+        match &self.kind {
+            LinkKind::Bridge(_) => None,
+            LinkKind::Macvlan { parent } | LinkKind::Ipvlan { parent } | LinkKind::Device { parent } => Some(parent),
         }
     }
 
@@ -93,6 +117,9 @@ impl Link {
     pub fn made(&self) -> String {
         match &self.kind {
             LinkKind::Bridge(port) => format!("{} on {} ({})", self.name, port.bridge, port.host_name),
+            LinkKind::Macvlan { parent } => format!("{}, a macvlan of {parent},", self.name),
+            LinkKind::Ipvlan { parent } => format!("{}, an ipvlan of {parent},", self.name),
+            LinkKind::Device { parent } => format!("{}, the host's {parent},", self.name),
         }
     }
 }

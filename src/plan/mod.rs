@@ -24,7 +24,7 @@ pub use sandbox::{
     BindIds, Device, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload,
     Sandbox, Seccomp, SecurityLabel,
 };
-pub use snapshot::{MAIN_PID, PLAN, STOPPING, declare, declared};
+pub use snapshot::{LENT, MAIN_PID, PLAN, STOPPING, declare, declared};
 pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
 
 use std::collections::BTreeMap;

@@ -14,6 +14,8 @@ use crate::layout::make_private;
 pub const PLAN: &str = "plan.json";
 /// The definition's name there.
 const DEFINITION: &str = "definition.json";
+/// Which network cards of the host the container has, and their names there.
+pub const LENT: &str = "lent";
 /// The payload's process id, written at hand-over; what the log forwarder files its lines under.
 pub const MAIN_PID: &str = "main-pid";
 /// Exists while a container is being stopped.

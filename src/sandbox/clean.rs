@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::file;
 use crate::image::disk::{self, LastExit};
 use crate::image::lock::Lock;
@@ -11,8 +11,11 @@ use crate::instances;
 use crate::layout::Layout;
 use crate::logs;
 use crate::names;
-use crate::network::Netlink;
-use crate::plan::{DiskMode, Link, MAIN_PID, Plan, STOPPING};
+use crate::network::{Lent, Netlink};
+use crate::plan::{DiskMode, LENT, Link, MAIN_PID, Plan, STOPPING};
+
+/// Of a file that says which cards a container had.
+const LARGEST: u64 = 1 << 20;
 
 /// ExecStopPost=: also notes how it ended, which systemd forgets with a transient unit that ended well.
 pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
@@ -29,7 +32,7 @@ pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
         failures.push(forget(layout, name));
         return all(failures);
     }
-    failures.push(detach(&plan));
+    failures.extend([detach(&plan), take_back(layout, name)]);
     if plan.disk.mode == DiskMode::Fresh {
         failures.push(disk::destroy_copy(layout, name));
     }
@@ -43,6 +46,7 @@ pub fn forget(layout: &Layout, name: &str) -> Result<()> {
         _ => Ok(()),
     };
     all(vec![
+        take_back(layout, name),
         disk::remove(layout, name).map(drop),
         gone(std::fs::remove_dir_all(layout.state(name))),
         Lock::forget(layout, name),
@@ -52,10 +56,8 @@ pub fn forget(layout: &Layout, name: &str) -> Result<()> {
 
 /// Before a start: what a killed clean-up has not done. What stays in the way shows itself at the next step.
 pub fn leftovers(layout: &Layout, plan: &Plan) {
-    if let Err(error) = detach(plan)
-        .and_then(|()| names::leave(layout, &plan.name))
-        .and_then(|()| instances::remove(layout, &plan.name))
-    {
+    let (names, list) = (names::leave(layout, &plan.name), instances::remove(layout, &plan.name));
+    if let Err(error) = all(vec![detach(plan), take_back(layout, &plan.name), names, list]) {
         eprintln!("soute-runner: {error}, ignoring");
     }
 }
@@ -66,6 +68,18 @@ fn detach(plan: &Plan) -> Result<()> {
     }
     let mut netlink = Netlink::open()?;
     all(plan.links.iter().filter_map(Link::port).map(|port| netlink.detach(&port.host_name)).collect())
+}
+
+/// The network cards that the container had.
+fn take_back(layout: &Layout, name: &str) -> Result<()> {
+    let path = layout.state(name).join(LENT);
+    let Some(text) = file::read(&path, LARGEST).context("cannot read which network cards it had")? else {
+        return Ok(());
+    };
+    let lent: Vec<Lent> = serde_json::from_str(&text).map_err(Error::failed)?;
+    let mut netlink = Netlink::open()?;
+    all(lent.iter().map(|card| netlink.take_back(card)).collect())?;
+    file::remove(&path).context("cannot forget which network cards it had")
 }
 
 /// $SERVICE_RESULT and its companions, see systemd.exec(5).

@@ -22,7 +22,7 @@ use crate::instances::{self, Instance};
 use crate::layout::Layout;
 use crate::names;
 use crate::network::Netlink;
-use crate::plan::{IdRange, Init, MAIN_PID, Namespaces, Plan};
+use crate::plan::{IdRange, Init, LENT, Link, LinkKind, MAIN_PID, Namespaces, Plan};
 
 /// Starts a container: returns when its payload is systemd's child and main process, and ready.
 pub fn start(layout: &Layout, name: &str) -> Result<()> {
@@ -96,6 +96,7 @@ impl Payload {
         if !plan.links.is_empty() {
             let netns = self.open("ns/net")?;
             let mut netlink = Netlink::open()?;
+            note_cards(layout, plan, &mut netlink)?;
             for link in &plan.links {
                 netlink.attach(link, netns.as_fd())?;
             }
@@ -146,6 +147,18 @@ impl Payload {
     fn path(&self, file: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{file}", self.pid.as_raw_nonzero()))
     }
+}
+
+/// The host's names of network cards, before it loses them.
+fn note_cards(layout: &Layout, plan: &Plan, netlink: &mut Netlink) -> Result<()> {
+    let is_card = |link: &&Link| matches!(link.kind, LinkKind::Device { .. });
+    let cards: Vec<&str> = plan.links.iter().filter(is_card).filter_map(Link::parent).collect();
+    if cards.is_empty() {
+        return Ok(());
+    }
+    let lent = cards.iter().filter_map(|card| netlink.lent(card).transpose()).collect::<Result<Vec<_>>>()?;
+    let text = serde_json::to_vec(&lent).map_err(Error::failed)?;
+    file::write(&layout.state(&plan.name).join(LENT), &text, 0o600).context("cannot note the network cards")
 }
 
 fn clone_flags(namespaces: Namespaces) -> u64 {

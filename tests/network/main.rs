@@ -1,5 +1,6 @@
 //! Rung 1: wires between network namespaces that these tests make and that go with their threads.
 
+mod parents;
 mod ports;
 
 use std::fs::File;
@@ -83,6 +84,7 @@ fn link(number: u8, addresses: &[&str]) -> Link {
 fn port(link: &mut Link) -> &mut Port {
     match &mut link.kind {
         LinkKind::Bridge(port) => port,
+        _ => panic!("no port"),
     }
 }
 

@@ -53,3 +53,64 @@ soute rm --force vlan-made
 soute bridge remove br-made br-vlans
 soute rm --force vlan-none vlan-a vlan-b vlan-c vlan-trunk
 ip link delete br-vlan
+
+# ---- Children of a link, and the machine's network card itself.
+card=$(cd /sys/class/net && for link in *; do [ "$(cat $link/address)" != 52:54:00:00:00:07 ] || echo $link; done)
+say "card" "$card"
+ip link add wire type dummy
+ip link set wire up
+for child in 1 2; do
+    define ipvlan-$child <<T
+image = "busybox"
+command = ["sleep", "infinity"]
+restart = { policy = "always", delay = "10ms", limit = 0 }
+[[network]]
+kind = "ipvlan"
+parent = "wire"
+address = ["10.67.0.$child/24", "fd00:67::$child/64"]
+T
+    start ipvlan-$child
+done
+say "ipvlan" "$(reaches ipvlan-1 10.67.0.2) $(reaches ipvlan-1 fd00:67::2)"
+for _ in 1 2 3; do
+    main=$(property ipvlan-1 MainPID)
+    kill -9 "$main"
+    until_true "[ \"\$(property ipvlan-1 MainPID)\" != $main ] && systemctl is-active -q soute@ipvlan-1"
+done
+say "ipvlan again" "$(reaches ipvlan-1 10.67.0.2)"
+soute rm --force ipvlan-1 ipvlan-2
+ip link delete wire
+define owner <<T
+image = "busybox"
+command = ["sleep", "infinity"]
+restart = { policy = "always", delay = "10ms", limit = 0 }
+[[network]]
+kind = "device"
+parent = "$card"
+address = "10.68.0.1/24"
+T
+there() { ls /sys/class/net | grep -c "^$card\$"; }
+start owner
+say "card inside" "$(inside owner ip -o link show eth0 | grep -c 52:54:00:00:00:07) $(there)"
+for _ in 1 2 3; do
+    main=$(property owner MainPID)
+    kill -9 "$main"
+    until_true "[ \"\$(property owner MainPID)\" != $main ] && systemctl is-active -q soute@owner"
+done
+say "card again" "$(inside owner ip -o link show eth0 | grep -c 52:54:00:00:00:07) $(there)"
+soute stop owner
+say "card back" "$(there) $(ls /sys/class/net | tr '\n' ' ')"
+# Killed with its clean-up, it is called by its name at the next start, and goes in again.
+start owner
+mkdir -p /run/systemd/system/soute@owner.service.d
+printf '[Service]\nExecStopPost=\n' >/run/systemd/system/soute@owner.service.d/no-clean.conf
+systemctl daemon-reload
+soute stop owner
+until_true '[ -e /sys/class/net/eth0 ]'
+say "card astray" "$(ls /sys/class/net | tr '\n' ' ')"
+start owner
+say "card found" "$(inside owner ip -o link show eth0 | grep -c 52:54:00:00:00:07)"
+rm -r /run/systemd/system/soute@owner.service.d
+systemctl daemon-reload
+soute rm --force owner
+say "card at last" "$(there)"

@@ -1,6 +1,6 @@
-//! Links: those of the definition, each a port of its bridge.
+//! Links: those of the definition, each where it is said to lead.
 
-use crate::audit::expect::Expected;
+use crate::audit::expect::{Expected, Place};
 use crate::audit::facts::{Facts, Link};
 use crate::audit::finding::Finding;
 
@@ -14,8 +14,11 @@ pub fn judge(facts: &Facts, expected: &Expected) -> Vec<Finding> {
 
 fn judge_link(expected: &Expected, link: &Link) -> Finding {
     let what = format!("link {}", link.name);
-    let (bridge, _) = match expected.links.get(&link.name) {
-        Some(declared) => declared,
+    let bridge = match expected.links.get(&link.name) {
+        Some(Place::Port(bridge)) => bridge,
+        Some(Place::Child(kind)) if link.kind.as_deref() == Some(*kind) => return Finding::ok(what, shown(link)),
+        Some(Place::Child(kind)) => return Finding::wrong(what, shown(link), format!("of kind {kind}")),
+        Some(Place::Device) => return Finding::ok(what, shown(link)),
         None if link.name == "lo" => return Finding::ok(what, link.addresses.join(" ")),
         None if link.leads_out => {
             return Finding::wrong(what, shown(link), "nothing: the definition does not name it");

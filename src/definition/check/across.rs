@@ -39,6 +39,7 @@ fn duplicates(outlines: &[Outline]) -> Vec<Conflict> {
                             format!("{name} has the address {address} on {bridge} already")
                         }
                         Claim::Mac(bridge, mac) => format!("{name} has the MAC address {mac} on {bridge} already"),
+                        Claim::Device(card) => format!("{name} has the network card {card} already"),
                         Claim::Link(link) => format!("{name} has a link that is called {link} on the host already"),
                     };
                     let fault =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{Subject, find, wrong};
-use crate::definition::model::{Network, NetworkNamespace};
+use crate::definition::model::{Network, NetworkKind, NetworkNamespace};
 use crate::definition::types::not_a_host;
 
 pub(super) fn check(s: &mut Subject<'_>) {
@@ -21,10 +21,7 @@ pub(super) fn check(s: &mut Subject<'_>) {
     let mut routers: BTreeMap<bool, usize> = BTreeMap::new();
     for (index, link) in links.iter().enumerate() {
         let at = index.to_string();
-        if link.bridge.is_none() {
-            let fault = wrong("a link needs a bridge").help("add bridge = \"br0\"; see `ip link show type bridge`");
-            s.say(&["network", &at, "bridge"], fault);
-        }
+        medium(s, link, &at);
         gateways(s, link, &at, &mut routers);
         routes(s, link, &at);
         vlans(s, link, &at);
@@ -44,6 +41,8 @@ fn unique(s: &mut Subject<'_>) {
         let at = index.to_string();
         let mut values = vec![("name", vec![], link.name(index).to_string())];
         values.extend(link.mac.map(|mac| ("mac", vec![], mac.to_string())));
+        let card = link.parent.as_ref().filter(|_| link.kind == NetworkKind::Device);
+        values.extend(card.map(|parent| ("parent", vec![], parent.to_string())));
         values.extend(link.host_name.as_ref().map(|name| ("host-name", vec![], name.to_string())));
         for (place, cidr) in link.address.iter().enumerate() {
             values.push(("address", vec![place.to_string()], cidr.address.to_string()));
@@ -59,6 +58,39 @@ fn unique(s: &mut Subject<'_>) {
                 }
                 None => drop(seen.insert((key, value), path)),
             }
+        }
+    }
+}
+
+/// Each kind with what it needs, and with nothing that it cannot have.
+fn medium(s: &mut Subject<'_>, link: &Network, at: &str) {
+    let kind = link.kind.as_str();
+    if link.kind == NetworkKind::Bridge && link.bridge.is_none() {
+        let fault = wrong("a link needs a bridge").help("add bridge = \"br0\"; see `ip link show type bridge`");
+        s.say(&["network", at, "bridge"], fault);
+    } else if link.kind != NetworkKind::Bridge && link.parent.is_none() {
+        let fault =
+            wrong(format!("kind \"{kind}\" needs a link of the host")).help("add parent = \"eth0\"; see `ip link`");
+        s.say(&["network", at, "parent"], fault);
+    }
+    const PORT: [&str; 9] =
+        ["bridge", "create", "host-name", "vlan", "tagged", "isolated", "hairpin", "learning", "spoof-check"];
+    let refused: Vec<(&str, &str)> = match link.kind {
+        NetworkKind::Bridge => vec![("parent", "a port of a bridge has no parent")],
+        _ => PORT.map(|key| (key, "only a port of a bridge has this")).to_vec(),
+    };
+    let more: &[(&str, &str)] = match link.kind {
+        NetworkKind::Bridge | NetworkKind::Macvlan => &[],
+        NetworkKind::Ipvlan => &[("mac", "an ipvlan has its parent's")],
+        NetworkKind::Device => &[
+            ("mac", "a network card keeps its own: see MACAddress= in systemd.link(5)"),
+            ("mtu", "a network card keeps its own: see MTUBytes= in systemd.link(5)"),
+        ],
+    };
+    for (key, why) in refused.iter().chain(more) {
+        if find(s.root, &["network", at, key]).is_some() {
+            let kind_at = s.origin(&["network", at, "kind"]);
+            s.say(&["network", at, key], wrong(*why).related(kind_at, format!("it is of kind \"{kind}\"")));
         }
     }
 }

@@ -11,13 +11,16 @@ use crate::definition::types::{self, Address, Cidr, InterfaceName, List, Mac, St
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Network {
-    /// The bridge that the link is a port of; it must exist, unless create is true.
+    /// The bridge that the link is a port of, which kind "bridge" needs; it must exist, unless create is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<InterfaceName>,
     /// A bridge that does not exist is made when the container starts, and stays.
     pub create: bool,
     /// How the link is made.
     pub kind: NetworkKind,
+    /// The link of the host that every other kind needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<InterfaceName>,
     /// The name inside; eth0 for the first, eth1 for the second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<InterfaceName>,
@@ -64,6 +67,11 @@ impl Network {
         self.vlan.is_some() || !self.tagged.is_empty()
     }
 
+    /// The bridge, or what stands in its place.
+    pub fn medium(&self) -> Option<&InterfaceName> {
+        self.bridge.as_ref().or(self.parent.as_ref())
+    }
+
     /// The default routers as plain addresses.
     pub fn gateways(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.gateway.iter().map(|address| address.0)
@@ -77,6 +85,24 @@ pub enum NetworkKind {
     /// A veth pair, one end a port of the bridge.
     #[default]
     Bridge,
+    /// A link of its own on the parent's wire, with an Ethernet address of its own.
+    Macvlan,
+    /// A link of its own on the parent's wire, with the parent's Ethernet address.
+    Ipvlan,
+    /// The parent itself, a network card, which the host has not while the container runs.
+    Device,
+}
+
+impl NetworkKind {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
+            Self::Device => "device",
+        }
+    }
 }
 
 /// A route of the container.

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::{Facts, Link, LinkKind, Port, Route};
 use crate::definition::Definition;
-use crate::definition::model::Network;
+use crate::definition::model::{Network, NetworkKind};
 
 /// One link for each `[[network]]`, in order.
 pub fn links(definition: &Definition, facts: &Facts) -> Vec<Link> {
@@ -14,10 +14,31 @@ pub fn links(definition: &Definition, facts: &Facts) -> Vec<Link> {
 fn link(network: &Network, index: usize, facts: &Facts) -> Link {
     let name = network.name(index).to_string();
     let hash = digest(facts, &name);
+    let [a, b, c, d, e, ..] = hash;
+    let parent = || network.parent.as_ref().map(ToString::to_string).unwrap_or_default();
+    let kind = match network.kind {
+        NetworkKind::Bridge => LinkKind::Bridge(port(network, hash, facts)),
+        NetworkKind::Macvlan => LinkKind::Macvlan { parent: parent() },
+        NetworkKind::Ipvlan => LinkKind::Ipvlan { parent: parent() },
+        NetworkKind::Device => LinkKind::Device { parent: parent() },
+    };
+    Link {
+        kind,
+        // Locally administered, not multicast.
+        mac: network.mac.map_or([0x02, a, b, c, d, e], |mac| mac.0),
+        mtu: network.mtu,
+        addresses: network.address.to_vec(),
+        gateways: network.gateways().collect(),
+        routes: network.routes.iter().map(route).collect(),
+        name,
+    }
+}
+
+fn port(network: &Network, hash: [u8; 32], facts: &Facts) -> Port {
     let [a, b, c, d, e, f, ..] = hash;
     let host_name = network.host_name.as_ref().map(ToString::to_string);
     let bridge = network.bridge.as_ref().map(ToString::to_string).unwrap_or_default();
-    let port = Port {
+    Port {
         create: network.create.then(|| bridge_mac(&facts.machine_id, &bridge)),
         bridge,
         // 15 bytes, the longest that the kernel takes.
@@ -29,16 +50,6 @@ fn link(network: &Network, index: usize, facts: &Facts) -> Link {
         hairpin: network.hairpin,
         learning: network.learning.unwrap_or(true),
         spoof_check: network.spoof_check,
-    };
-    Link {
-        kind: LinkKind::Bridge(port),
-        // Locally administered, not multicast.
-        mac: network.mac.map_or([0x02, a, b, c, d, e], |mac| mac.0),
-        mtu: network.mtu,
-        addresses: network.address.to_vec(),
-        gateways: network.gateways().collect(),
-        routes: network.routes.iter().map(route).collect(),
-        name,
     }
 }
 
