@@ -72,6 +72,13 @@ impl Check {
     }
 }
 
+/// How many definitions there are, and which have faults.
+pub fn faulty(host: &Host) -> Result<(usize, Vec<String>)> {
+    let checked = all(host)?;
+    let faulty = checked.iter().filter(|checked| !checked.is_valid()).map(|checked| checked.name.clone()).collect();
+    Ok((checked.len(), faulty))
+}
+
 fn all(host: &Host) -> Result<Vec<Checked>> {
     let site = Site::survey(&host.layout)?;
     let mut between: BTreeMap<Name, Vec<Fault>> = BTreeMap::new();

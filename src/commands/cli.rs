@@ -114,11 +114,15 @@ pub enum Verb {
     /// container, as the kernel has them: a line each, which begins with ok; weaker, where the definition says so by the
     /// key that is named; or WRONG, where it does not. Exit status 7 if anything is WRONG. See soute-security(7).
     Audit(audit::Audit),
-    /// Prove that a command leaves the host's packet rules, routes and sysctls as they were.
+    /// Say what on this host stops or weakens containers; prove that a command leaves the host as it was.
     ///
-    /// nf_tables and the older tables, routes and rules of all routing tables, links, addresses, queueing disciplines and
-    /// /proc/sys are read before and after CMD, and every difference is shown: exit status 7. Links that soute made are none,
-    /// nor is what counts by itself. Exit status 1 where CMD fails and nothing differs. Nothing is changed but by CMD.
+    /// Kernel, control groups, systemd, the store and its file system, packet rules that meet bridged frames, limits that
+    /// many containers share, networkd's configuration, definitions: a line each, ok, warning or PROBLEM, with what to do.
+    /// Nothing is changed. Exit status 1 for a PROBLEM.
+    ///
+    /// With --prove: nf_tables and the older tables, routes and rules of all routing tables, links, addresses, queueing
+    /// disciplines and /proc/sys are read before and after CMD, and every difference is shown: exit status 7. Links that
+    /// soute made are none, nor is what counts by itself. Exit status 1 where CMD fails and nothing differs.
     Doctor(doctor::Doctor),
     /// Show a merged definition, and where each value comes from.
     Show(show::Show),

@@ -11,25 +11,35 @@ use clap::Args;
 use nix::sys::signal::{SigSet, Signal};
 use serde::Serialize;
 
-use super::report;
+use super::{check, report};
 use crate::definition::types::escaped;
+use crate::doctor::facts::Definitions;
+use crate::doctor::finding::{self, Finding, Grade};
 use crate::doctor::prove::{Area, Difference, Snapshot, compare};
+use crate::doctor::{judge, read};
 use crate::error::{Context, Error, Exit, Result};
 use crate::output::{json, stdout};
 use crate::settings::Host;
 
-/// Proves that a command leaves the host as it was.
+/// Says what on this host stops or weakens containers, or proves that a command leaves it as it was.
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Run CMD, and compare the host's packet rules, routes and sysctls before and after it.
-    #[arg(long, required = true)]
+    #[arg(long, requires = "command")]
     prove: bool,
     /// Print JSON; what CMD prints goes to standard error then.
     #[arg(long)]
     json: bool,
     /// The command, without a shell, and its arguments.
-    #[arg(value_name = "CMD", trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    #[arg(value_name = "CMD", trailing_var_arg = true, allow_hyphen_values = true, requires = "prove")]
     command: Vec<OsString>,
+}
+
+#[derive(Serialize)]
+struct Examination<'a> {
+    problems: usize,
+    warnings: usize,
+    findings: &'a [Finding],
 }
 
 #[derive(Serialize)]
@@ -58,11 +68,33 @@ struct NotCompared<'a> {
 }
 
 impl Doctor {
-    /// Exit status 7 for a difference, which counts before a failure of the command.
-    pub fn run(self, _host: &Host) -> Result<ExitCode> {
+    /// Exit status 1 for a problem; with --prove 7 for a difference.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
         if !rustix::process::geteuid().is_root() {
-            return Err(Error::new(Exit::NotPermitted, "only root can read packet rules and all sysctls"));
+            return Err(Error::new(Exit::NotPermitted, "only root can read packet rules, the store and all sysctls"));
         }
+        if self.prove { self.prove() } else { self.examine(host) }
+    }
+
+    fn examine(&self, host: &Host) -> Result<ExitCode> {
+        let (count, faulty) = check::faulty(host)?;
+        let facts = read::read(host, Definitions { count: count as u64, faulty })?;
+        let findings = judge::judge(&facts);
+        let problems = finding::count(&findings, Grade::Problem);
+        let text = match self.json {
+            true => json::document(&Examination {
+                problems,
+                warnings: finding::count(&findings, Grade::Warning),
+                findings: &findings,
+            })?,
+            false => finding::table(&findings),
+        };
+        stdout::write(&text)?;
+        Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
+    }
+
+    /// A difference counts before a failure of the command.
+    fn prove(&self) -> Result<ExitCode> {
         let before = Snapshot::take()?;
         let ended = self.attached();
         let after = Snapshot::take()?;

@@ -4,6 +4,7 @@
 mod lab;
 
 mod bridges;
+mod doctor;
 mod links;
 mod names;
 mod prove;

@@ -90,6 +90,13 @@ pub struct Snapshot {
     pub ours: Vec<String>,
 }
 
+/// The packet rules alone.
+pub fn packet_rules() -> Result<BTreeMap<Area, Vec<Item>>> {
+    let mut snapshot = Snapshot::default();
+    firewall::read(&mut snapshot)?;
+    Ok(snapshot.areas)
+}
+
 impl Snapshot {
     /// Reads the host.
     pub fn take() -> Result<Self> {
