@@ -55,6 +55,11 @@ impl Layout {
         self.root.join("etc/soute/defaults.toml")
     }
 
+    /// Limits of groups.
+    pub fn groups(&self) -> PathBuf {
+        self.root.join("etc/soute/groups")
+    }
+
     /// Host settings: store path, id pool.
     pub fn settings(&self) -> PathBuf {
         self.root.join("etc/soute/soute.toml")

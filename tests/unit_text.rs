@@ -84,6 +84,8 @@ fn unit(raw: bool) -> Unit {
         declared: Declared::default(),
     };
     let facts = Facts {
+        replica_of: None,
+        group: None,
         name: "text".into(),
         definition: Some("/etc/soute/containers/text.toml".into()),
         layout: Layout::new("/"),

@@ -101,6 +101,8 @@ fn every_limit_is_in_the_files_of_the_units_cgroup() {
     }
     report.has("limited status", " of 64M Tasks: 1 of 32 CPU: ");
     report.has("limited status", "s, at most 0.25 CPUs");
+    report.is("pair limits", "100663296 50000 100000 50 67108864");
+    report.has("pair status", " of 64M Tasks: 1 of 2048");
     report.is("idle cpu.idle", "1");
     for (file, percent) in [("memory.max", 50), ("pids.max", 10)] {
         let (limit, all) = report.get(&format!("idle {file}")).split_once(" of ").expect("two numbers");

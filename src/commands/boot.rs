@@ -24,10 +24,12 @@ pub enum Boot {
 impl Boot {
     /// By the definition as it is now, and by the links that systemctl has made.
     pub fn of(host: &Host, name: &str) -> Self {
-        let autostart = name.parse::<Name>().ok().and_then(|name| search::find(&host.layout, &name).ok()?);
+        let found = name.parse::<Name>().ok().and_then(|name| search::find(&host.layout, &name).ok()?);
+        let of = found.as_ref().and_then(|found| found.replica.as_ref()).map(|replica| &replica.of);
+        let enabled = std::iter::once(name).chain(of.map(|of| of.as_str())).any(|name| !links(host, name).is_empty());
         // What cannot be read is launched, so that its fault is seen.
-        let autostart = autostart.is_some_and(|found| Outline::read(&host.layout, &found).is_none_or(|o| o.autostart));
-        match (autostart, !links(host, name).is_empty()) {
+        let autostart = found.is_some_and(|found| Outline::read(&host.layout, &found).is_none_or(|o| o.autostart));
+        match (autostart, enabled) {
             (false, false) => Self::No,
             (true, false) => Self::Autostart,
             (false, true) => Self::Enabled,

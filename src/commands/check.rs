@@ -92,7 +92,12 @@ fn all(host: &Host) -> Result<Vec<Checked>> {
     for found in search::all(&host.layout)?.found {
         let (mut faults, _) = definitions::alone(host, &found, systemd);
         faults.0.extend(between.remove(&found.name).unwrap_or_default());
-        checked.push(Checked { name: found.name.to_string(), file: found.main, faults: faults.0 });
+        let name = found.replica.map_or(found.name, |replica| replica.of).to_string();
+        // What is wrong with one replica is usually wrong with all: each fault of a file is told once.
+        match checked.iter_mut().find(|checked| checked.name == name && checked.file == found.main) {
+            Some(first) => faults.0.into_iter().for_each(|fault| first.add(fault)),
+            None => checked.push(Checked { name, file: found.main, faults: faults.0 }),
+        }
     }
     Ok(checked)
 }
@@ -117,6 +122,12 @@ fn misnamed(file: &Path, refused: &Refused) -> Checked {
 }
 
 impl Checked {
+    fn add(&mut self, fault: Fault) {
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
     fn is_valid(&self) -> bool {
         !self.faults.iter().any(|fault| fault.severity == Severity::Error)
     }

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use super::{apply, diff, pause, resume};
 use super::{
-    audit, bridge, cat, check, commit, cp, create, disable, disk, doctor, edit, enable, exec, image, kill, list, logs,
-    reload, remove, restart, run, shell, show, start, status, stop, unit, wait,
+    audit, bridge, cat, check, commit, cp, create, disable, disk, doctor, down, edit, enable, exec, image, kill, list,
+    logs, reload, remove, restart, run, scale, shell, show, start, status, stop, unit, up, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -56,6 +56,21 @@ pub enum Verb {
     /// `systemctl restart soute@NAME` would start what was started before. What was stopped because it requires one of
     /// them is started again too.
     Restart(restart::Restart),
+    /// Start groups, containers, or all definitions of a directory.
+    ///
+    /// In the order that they ask for. The definitions of a directory are linked into /etc/soute/containers, where the
+    /// host finds them at boot too; with --with prod, DIR/NAME.prod.toml is a drop-in of NAME. A group's name is that
+    /// which its containers have as group, see soute.toml(5).
+    Up(up::Up),
+    /// Stop groups, containers, or all definitions of a directory.
+    ///
+    /// In the reverse order. Disks, definitions and links stay, unless --remove says otherwise.
+    Down(down::Down),
+    /// Change how many containers a definition makes.
+    ///
+    /// Says it as replicas in the definition, whose comments stay, or in a drop-in where the definition is not in
+    /// /etc/soute. New ones are started before any is stopped.
+    Scale(scale::Scale),
     /// Make containers read their configuration again.
     ///
     /// By the signal or the command below `[reload]` in the definition.
@@ -175,6 +190,9 @@ impl Verb {
             Self::Start(verb) => verb.run(host),
             Self::Stop(verb) => verb.run(host),
             Self::Restart(verb) => verb.run(host),
+            Self::Up(verb) => verb.run(host),
+            Self::Down(verb) => verb.run(host),
+            Self::Scale(verb) => verb.run(host),
             Self::Reload(verb) => verb.run(host),
             Self::Pause(verb) => verb.run(host),
             Self::Resume(verb) => verb.run(host),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{autostart, boot, definitions, each, stop};
+use super::{autostart, boot, definitions, each, stop, targets};
 use crate::definition::search;
 use crate::definition::types::Name;
 use crate::error::{Context, Result};
@@ -34,10 +34,15 @@ impl Disable {
             }
             unlink(host, name).with_context(action)?;
             if let Some(found) = found {
+                targets::refuse_replica(host, name)?;
                 autostart::set(host, &found, false).with_context(action)?;
             }
             match self.now {
-                true => stop::stop(&Manager::connect()?, name).with_context(|| format!("cannot stop {name}")),
+                true => {
+                    let manager = Manager::connect()?;
+                    let stop = |name: &Name| stop::stop(&manager, name).with_context(|| format!("cannot stop {name}"));
+                    targets::containers(host, std::slice::from_ref(name))?.iter().try_for_each(stop)
+                }
                 false => Ok(()),
             }
         })

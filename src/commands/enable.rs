@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::launch::Launch;
-use super::{autostart, definitions, each};
+use super::{autostart, definitions, each, targets};
 use crate::definition::types::Name;
 use crate::error::{Context, Result};
 use crate::settings::Host;
@@ -28,6 +28,7 @@ impl Enable {
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         each(&self.names, |name| {
             let found = definitions::find(host, name)?;
+            targets::refuse_replica(host, name)?;
             autostart::set(host, &found, true).with_context(|| format!("cannot enable {name}"))?;
             if self.now {
                 let manager = Manager::connect()?;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::definition::Group;
 use crate::definition::check::exposure::BindFacts;
 use crate::definition::load::Loaded;
 use crate::definition::types::Text;
@@ -15,14 +16,17 @@ use crate::settings::Host;
 
 /// The facts for a definition whose image is this one, and whose ids, if they have been recorded.
 pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -> Result<Facts> {
-    let definition =
-        loaded.files.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *loaded.name.as_str()));
+    let of = loaded.replica.as_ref().map_or(&loaded.name, |replica| &replica.of);
+    let definition = loaded.files.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *of.as_str()));
+    let group = loaded.definition.group.as_ref().map(|group| Group::load(&host.layout, group));
     let pair = |(name, value): (&_, &Text)| {
         let name: &crate::definition::types::EnvironmentName = name;
         (name.as_str().to_owned(), value.to_string())
     };
     Ok(Facts {
         name: loaded.name.to_string(),
+        replica_of: loaded.replica.as_ref().map(|replica| replica.of.to_string()),
+        group: group.transpose().map_err(|faults| super::launch::refuse(&faults.0))?,
         definition: definition.cloned(),
         layout: host.layout.clone(),
         runner: runner()?,

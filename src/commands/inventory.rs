@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::boot::Boot;
@@ -144,7 +144,9 @@ impl Entry {
 
     fn running(&mut self, host: &Host, manager: &Manager, unit: &UnitStatus, noted: &[Instance]) -> Result<()> {
         self.state = state(unit);
+        let mut cgroup = PathBuf::new();
         if let Ok(plan) = Plan::read(&host.layout.state(&self.name)) {
+            cgroup = plan.cgroup();
             self.image = plan.image.name.clone();
             self.addresses = plan.addresses();
             self.weakened = plan.weakened.clone();
@@ -156,8 +158,8 @@ impl Entry {
             self.last_exit = last_exit(host, &self.name);
             return Ok(());
         }
-        self.memory = memory(&unit.name);
-        if self.state == "running" && is_frozen(&unit.name) {
+        self.memory = memory(&cgroup);
+        if self.state == "running" && is_frozen(&cgroup) {
             self.state = "frozen";
         }
         let noted = noted.iter().find(|instance| instance.name == self.name && belongs(instance.pid, &unit.name));
@@ -220,17 +222,14 @@ fn state(unit: &UnitStatus) -> &'static str {
     }
 }
 
-fn memory(unit: &str) -> Option<u64> {
-    of_cgroup(unit, "memory.current")?.trim().parse().ok()
+fn memory(cgroup: &Path) -> Option<u64> {
+    fs::read_to_string(cgroup.join("memory.current")).ok()?.trim().parse().ok()
 }
 
 /// By `soute pause`, or `systemctl freeze`.
-pub fn is_frozen(unit: &str) -> bool {
-    of_cgroup(unit, "cgroup.events").is_some_and(|events| events.lines().any(|line| line == "frozen 1"))
-}
-
-fn of_cgroup(unit: &str, file: &str) -> Option<String> {
-    fs::read_to_string(Path::new("/sys/fs/cgroup/soute.slice").join(unit).join(file)).ok()
+pub fn is_frozen(cgroup: &Path) -> bool {
+    let events = fs::read_to_string(cgroup.join("cgroup.events"));
+    events.is_ok_and(|events| events.lines().any(|line| line == "frozen 1"))
 }
 
 fn belongs(pid: i32, unit: &str) -> bool {

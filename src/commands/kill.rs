@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{each, must_run, unit};
+use super::{each, must_run, targets, unit};
 use crate::definition::types::{Name, Signal};
 use crate::error::{Context, Result};
 use crate::settings::Host;
@@ -29,7 +29,7 @@ impl Kill {
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
         let whom = if self.all { Whom::All } else { Whom::Main };
-        each(&self.names, |name| {
+        each(&targets::containers(host, &self.names)?, |name| {
             must_run(host, &manager, name)?;
             manager.kill(&unit(name), whom, self.signal.0).with_context(|| format!("cannot signal {name}"))
         })

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::facts;
 use super::progress::Progress;
+use super::targets;
 use crate::definition::load::{self, Failure, Loaded};
 use crate::definition::model::UserNamespace;
 use crate::definition::site::Site;
@@ -46,6 +47,13 @@ impl<'a> Launch<'a> {
 
     /// Starts a container and waits until it is ready; one that runs is left as it is.
     pub fn start(&self, name: &Name) -> Result<()> {
+        match targets::replicas(self.host, name)? {
+            Some(replicas) => replicas.iter().try_for_each(|replica| self.start_one(replica)),
+            None => self.start_one(name),
+        }
+    }
+
+    fn start_one(&self, name: &Name) -> Result<()> {
         if !self.done.borrow_mut().insert(name.clone()) || self.is_up(name)? {
             return Ok(());
         }
@@ -132,6 +140,9 @@ impl<'a> Launch<'a> {
     pub fn begin<'s>(&'s self, plan: &Plan, fds: Vec<(&str, BorrowedFd<'_>)>, ends: bool) -> Result<Started<'s>> {
         self.wait_for_bridges(plan)?;
         self.snapshot(plan)?;
+        if let Some(slice) = &plan.slice {
+            self.manager.ensure_slice(slice)?;
+        }
         let mut shown = Progress::default();
         let mut show = |text: &str| shown.show(text);
         let progress = Some(&mut show as &mut dyn FnMut(&str));

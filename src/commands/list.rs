@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::inventory::{Entry, Inventory};
+use super::targets::{self, Target};
 use super::traces;
 use crate::error::{Exit, Result};
 use crate::image::store::Verified;
@@ -19,6 +20,9 @@ use crate::systemd::Manager;
 /// Lists running containers, and brings the instances file up to date.
 #[derive(Debug, Args)]
 pub struct List {
+    /// These alone: groups, containers, definitions with replicas, or directories that `soute up` was given.
+    #[arg(value_name = "GROUP|NAME|DIR")]
+    targets: Vec<Target>,
     /// Also those that do not run, and disks without a definition.
     #[arg(short, long)]
     all: bool,
@@ -68,7 +72,9 @@ impl List {
             Err(error) if error.exit() == Exit::NotPermitted => {}
             written => written?,
         }
-        let shown = |entry: &&Entry| (self.all || entry.is_up()) && self.labelled(entry);
+        let named = targets::resolve(host, &self.targets)?;
+        let meant = |entry: &&Entry| self.targets.is_empty() || named.iter().any(|name| **name == *entry.name);
+        let shown = |entry: &&Entry| (self.all || entry.is_up()) && self.labelled(entry) && meant(entry);
         let entries: Vec<_> = inventory.entries.iter().filter(shown).collect();
         let text = match (self.json, self.quiet) {
             (true, _) => json::document(&Document { containers: entries.into_iter().map(row).collect() })?,

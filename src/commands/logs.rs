@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use clap::Args;
 
+use super::targets::{self, Target};
 use super::{must_exist, unit};
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Result};
@@ -15,8 +16,10 @@ use crate::systemd::Manager;
 /// Shows the log of a container.
 #[derive(Debug, Args)]
 pub struct Logs {
-    /// The container.
-    name: Name,
+    /// The container, or a definition with replicas, a group, or a directory that `soute up` was given: the logs of all its
+    /// containers in one.
+    #[arg(value_name = "NAME|GROUP|DIR")]
+    target: Target,
     /// Flags for journalctl(1), such as -f, -n 20, --since today.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAG")]
     flags: Vec<String>,
@@ -25,29 +28,34 @@ pub struct Logs {
 impl Logs {
     /// Becomes journalctl.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
-        if let Err(unknown) = must_exist(host, &Manager::connect()?, &self.name) {
+        let names = targets::resolve(host, &[self.target])?;
+        let manager = Manager::connect()?;
+        for name in &names {
+            let Err(unknown) = must_exist(host, &manager, name) else { continue };
             // A container that has been removed leaves its log.
-            let mut one = journalctl(host, &self.name);
+            let mut one = journalctl(host, std::slice::from_ref(name));
             let entry = one.args(["--quiet", "--lines=1"]).stdin(Stdio::null()).stderr(Stdio::null()).output();
             if entry.is_ok_and(|found| found.stdout.is_empty()) {
                 return Err(unknown);
             }
         }
-        let error = journalctl(host, &self.name).args(self.flags).exec();
+        let error = journalctl(host, &names).args(self.flags).exec();
         Err(Error::from(error)).context("cannot run journalctl")
     }
 }
 
-/// journalctl(1) for one container: with the journal namespace that its payload writes to, if it has one. What systemd
-/// says of the unit is in the default one.
-pub fn journalctl(host: &Host, name: &str) -> Command {
+/// journalctl(1) for containers: with the journal namespace that the payload of the first writes to, if it has one. What
+/// systemd says of the units is in the default one.
+pub fn journalctl(host: &Host, names: &[Name]) -> Command {
     let mut command = Command::new("journalctl");
-    let plan = Plan::read(&host.layout.state(name)).ok();
+    let plan = names.first().and_then(|name| Plan::read(&host.layout.state(name)).ok());
     if let Some(Value::Text(namespace)) = plan.as_ref().and_then(|plan| plan.unit.get("LogNamespace"))
         && !namespace.is_empty()
     {
         command.arg(format!("--namespace=+{namespace}"));
     }
-    command.arg("--unit").arg(unit(name));
+    for name in names {
+        command.arg("--unit").arg(unit(name));
+    }
     command
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{each, must_run, unit};
+use super::{each, must_run, targets, unit};
 use crate::definition::types::Name;
 use crate::error::{Context, Result};
 use crate::settings::Host;
@@ -22,7 +22,7 @@ impl Pause {
     /// Done twice it does nothing.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
-        each(&self.names, |name| {
+        each(&targets::containers(host, &self.names)?, |name| {
             must_run(host, &manager, name)?;
             manager.freeze(&unit(name)).with_context(|| format!("cannot pause {name}"))
         })

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{boot, definitions, disable, each, report, stop, unit};
+use super::{boot, definitions, disable, each, report, stop, targets, unit};
 use crate::definition::search;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
@@ -36,10 +36,23 @@ pub struct Remove {
 }
 
 impl Remove {
+    /// All there is of these, running or not.
+    pub fn all_of(names: Vec<Name>) -> Self {
+        Self { names, force: true, keep_disk: false, keep_definition: false }
+    }
+
     /// Removes them.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = definitions::manager(host)?;
         let status = each(&self.names, |name| {
+            for replica in targets::replicas(host, name)?.into_iter().flatten() {
+                let action = || format!("cannot remove {replica}");
+                self.remove(host, manager.as_ref(), &replica, true).with_context(action)?;
+                Lock::forget(&host.layout, &replica)?;
+            }
+            if !self.keep_definition && search::find(&host.layout, name)?.is_some() {
+                targets::refuse_replica(host, name).with_context(|| format!("cannot remove {name}"))?;
+            }
             let traces = Traces::of(host, name)?;
             let loaded = match &manager {
                 Some(manager) => manager.status(&unit(name))?.load != "not-found",
@@ -48,7 +61,8 @@ impl Remove {
             if !loaded && traces.is_empty() {
                 return Err(definitions::unknown(name));
             }
-            self.remove(host, manager.as_ref(), name).with_context(|| format!("cannot remove {name}"))?;
+            self.remove(host, manager.as_ref(), name, self.keep_definition)
+                .with_context(|| format!("cannot remove {name}"))?;
             Lock::forget(&host.layout, name)
         });
         // What an earlier remove was killed over.
@@ -58,11 +72,11 @@ impl Remove {
 
     /// The definition goes first, so that whatever happens next the container does not come back at boot; each step does
     /// nothing when it has been done already.
-    fn remove(&self, host: &Host, manager: Option<&Manager>, name: &Name) -> Result<()> {
+    fn remove(&self, host: &Host, manager: Option<&Manager>, name: &Name, keep_definition: bool) -> Result<()> {
         let _lock = Lock::try_name(&host.layout, name)?;
         // Again, now that nobody else changes it.
         let traces = Traces::of(host, name)?;
-        if !self.keep_definition {
+        if !keep_definition {
             traces.refuse_shipped(name)?;
         }
         if let Some(manager) = manager {
@@ -71,7 +85,7 @@ impl Remove {
             }
             stop::stop(manager, name)?;
         }
-        if !self.keep_definition {
+        if !keep_definition {
             disable::unlink(host, name)?;
             for path in &traces.definition {
                 gone(path, remove_path(path))?;

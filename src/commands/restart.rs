@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::launch::Launch;
-use super::{each, stop, unit};
+use super::{each, stop, targets, unit};
 use crate::definition::Outline;
 use crate::definition::site::Site;
 use crate::definition::types::{Dependency, Name};
@@ -29,7 +29,7 @@ impl Restart {
         let manager = Manager::connect()?;
         let _kept = manager.keep();
         let launch = Launch::new(host, &manager)?;
-        each(&self.names, |name| {
+        each(&targets::containers(host, &self.names)?, |name| {
             super::must_exist(host, &manager, name)?;
             again(host, &manager, &launch, name, false)
         })

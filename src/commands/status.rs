@@ -59,7 +59,7 @@ impl Status {
         page.unit(entry, &properties);
         page.disk(host, entry, plan.as_ref())?;
         page.links(plan.as_ref().filter(|_| entry.is_up()));
-        page.limits(entry, &properties);
+        page.limits(entry, &properties, plan.as_ref());
         page.line("Boot", boot(entry.boot, &self.name));
         page.order(plan.as_ref());
         if let Some(exit) = disk::read_exit(&host.layout, &self.name)? {
@@ -75,7 +75,7 @@ impl Status {
 
     fn show_log(&self, host: &Host) -> Result<()> {
         let lines = self.lines.to_string();
-        let output = logs::journalctl(host, &self.name)
+        let output = logs::journalctl(host, std::slice::from_ref(&self.name))
             .args(["--no-pager", "--quiet", "--lines", &lines])
             .stdin(Stdio::null())
             .output()?;
@@ -170,13 +170,13 @@ impl Page {
         }
     }
 
-    fn limits(&mut self, entry: &Entry, properties: &Properties) {
+    fn limits(&mut self, entry: &Entry, properties: &Properties, plan: Option<&Plan>) {
         if !entry.is_up() {
             return;
         }
         let limit = |name: &str| properties.number(name).filter(|limit| *limit != u64::MAX);
         let of = |limit: Option<String>| limit.map_or_else(String::new, |limit| format!(" of {limit}"));
-        let cgroup = Path::new("/sys/fs/cgroup/soute.slice").join(unit(&entry.name));
+        let cgroup = plan.map(Plan::cgroup).unwrap_or_default();
         let read =
             |file: &str| fs::read_to_string(cgroup.join(file)).ok().and_then(|text| text.trim().parse::<u64>().ok());
         if let Some(used) = entry.memory {

@@ -1,12 +1,14 @@
 //! `soute stop`
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{each, inventory, unit};
+use super::{each, inventory, targets, unit};
 use crate::definition::types::Name;
 use crate::error::{Context, Exit, Result};
+use crate::plan::CGROUPS;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -22,7 +24,7 @@ impl Stop {
     /// A container that does not run is stopped already.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
-        each(&self.names, |name| {
+        each(&targets::containers(host, &self.names)?, |name| {
             super::must_exist(host, &manager, name)?;
             stop(&manager, name).with_context(|| format!("cannot stop {name}"))
         })
@@ -33,7 +35,9 @@ impl Stop {
 pub fn stop(manager: &Manager, name: &str) -> Result<()> {
     let unit = unit(name);
     let status = manager.status(&unit)?;
-    if inventory::is_frozen(&unit) {
+    let properties = manager.properties(&unit, &["ControlGroup"])?;
+    let group = properties.text("ControlGroup").trim_start_matches('/');
+    if !group.is_empty() && inventory::is_frozen(&Path::new(CGROUPS).join(group)) {
         // systemd 257 has no stop for what is frozen, and what is could not hear of it.
         manager.thaw(&unit)?;
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{each, must_exist, unit};
+use super::{each, must_exist, targets, unit};
 use crate::definition::types::Name;
 use crate::error::{Error, Exit, Result};
 use crate::image::disk;
@@ -23,7 +23,7 @@ impl Wait {
     /// A line each on standard output: the exit status, or 128 and the number of the signal.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
-        each(&self.names, |name| {
+        each(&targets::containers(host, &self.names)?, |name| {
             must_exist(host, &manager, name)?;
             let status = match manager.wait(&unit(name))? {
                 Some(ended) => ended.shell_status(),

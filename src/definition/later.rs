@@ -4,11 +4,8 @@ use super::fault::Fault;
 use super::tree::{Node, Table, Value};
 
 /// Keys, by their table; paths are without indexes.
-const KEYS: [(&str, &[&str]); 3] = [
-    ("", &["watchdog", "group", "replicas", "variables", "publish", "credentials", "health"]),
-    ("disk", &["size"]),
-    ("network", &["rate"]),
-];
+const KEYS: [(&str, &[&str]); 3] =
+    [("", &["watchdog", "publish", "credentials", "health"]), ("disk", &["size"]), ("network", &["rate"])];
 
 /// Values of keys that are here already.
 const VALUES: [(&str, &[&str]); 2] = [("ready", &["healthy"]), ("network.address", &["dhcp", "auto"])];

@@ -1,7 +1,8 @@
 //! One container, from its files to a checked definition.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::check;
 use super::declared::Declared;
@@ -12,8 +13,8 @@ use super::merge::Parsed;
 use super::model::Definition;
 use super::outline::Outline;
 use super::relative;
-use super::search::{self, Found};
-use super::source::Layer;
+use super::search::{self, Found, Replica};
+use super::source::{Layer, Origin, Source};
 use super::tree::{Node, Value};
 use super::types::{EnvironmentName, Name, Text};
 use crate::error::{Error, Exit};
@@ -24,6 +25,8 @@ use crate::layout::Layout;
 pub struct Loaded {
     /// The container.
     pub name: Name,
+    /// Which of several containers of its definition it is.
+    pub replica: Option<Replica>,
     /// Everything in it, the image's entrypoint, command, user, working directory and stop signal included.
     pub definition: Definition,
     /// Variables of the image that no layer set or unset: below `environment-files`, which are below `environment`.
@@ -101,7 +104,7 @@ pub fn load_flags(
     flags: toml::Table,
     host: Host,
 ) -> Result<Loaded, Faults> {
-    finish(name.clone(), Parsed::flags(layout, flags)?, declared, host)
+    finish(name.clone(), Parsed::flags(layout, name, flags)?, declared, host)
 }
 
 fn finish(
@@ -111,6 +114,7 @@ fn finish(
     host: Host,
 ) -> Result<Loaded, Faults> {
     let (main, files) = (parsed.main.clone(), parsed.files.clone());
+    let (replica, clash) = (parsed.replica.clone(), parsed.clash.clone());
     let declared = parsed.image().and_then(|image| declared(&image));
     let merged = parsed.merge(declared.as_ref())?;
     let mut faults = merged.faults;
@@ -130,18 +134,35 @@ fn finish(
     faults.extend(more);
     let Some(mut definition) = definition else { return Err(sorted(faults)) };
     faults.extend(check::one(&definition, &root, &refused, declared.is_some(), host));
+    faults.extend(unnamed(&name, &definition, &root));
+    faults.extend(clash.map(|template| clashes(&name, &template, &main)));
     let faults = sorted(faults);
     if faults.fatal() {
         return Err(faults);
     }
     let image_environment = take_image_environment(&mut definition, &root);
-    Ok(Loaded { name, definition, image_environment, tree: root, files, warnings: faults.0 })
+    Ok(Loaded { name, replica, definition, image_environment, tree: root, files, warnings: faults.0 })
 }
 
 fn sorted(faults: Vec<Fault>) -> Faults {
     let mut faults = Faults(faults);
     faults.sort();
     faults
+}
+
+/// The number is part of each name.
+fn unnamed(name: &Name, definition: &Definition, root: &Node) -> Option<Fault> {
+    let last = definition.replicas.filter(|count| *count > 0)?;
+    let refused = format!("{name}-{last}").parse::<Name>().err()?;
+    let node = root.as_table()?.get("replicas")?;
+    Some(Fault::new(refused.message, Some(node.origin.clone())).at("replicas"))
+}
+
+/// Two definitions of one container: the file wins, and somebody meant the other one.
+fn clashes(name: &Name, template: &Path, main: &Arc<Source>) -> Fault {
+    let template = super::types::escaped(&template.to_string_lossy());
+    Fault::new(format!("{name} is one of the replicas of {template} too"), Some(Origin::whole(main)))
+        .help(format!("rename this file, or make it a drop-in {name}.toml.d/50-own.toml of that replica"))
 }
 
 /// All other faults of a newer format would be noise.
@@ -171,6 +192,6 @@ fn take_image_environment(definition: &mut Definition, root: &Node) -> BTreeMap<
 impl Loaded {
     /// What other containers have to know of it.
     pub fn outline(&self) -> Outline {
-        Outline::new(self.name.clone(), &self.tree)
+        Outline::new(self.name.clone(), &self.tree).with_replica(self.replica.as_ref())
     }
 }

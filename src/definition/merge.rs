@@ -7,16 +7,22 @@ use super::declared::Declared;
 use super::fault::{Fault, Faults};
 use super::layers::Merged;
 use super::read::read;
-use super::search::Found;
+use super::search::{Found, Replica};
 use super::source::{Layer, Source};
 use super::tree::{self, Table};
 use super::types::Name;
+use super::variables::{self, Instance};
 use crate::layout::Layout;
 
 /// The layers of one container, parsed and not merged yet, lowest first.
 #[derive(Debug)]
 pub struct Parsed {
     layers: Vec<(Layer, Table)>,
+    instance: Instance,
+    /// Which of several containers it is.
+    pub replica: Option<Replica>,
+    /// A definition whose replica has its name too.
+    pub clash: Option<PathBuf>,
     /// NAME.toml.
     pub main: Arc<Source>,
     /// Every file that was read.
@@ -60,13 +66,16 @@ impl Parsed {
             main.get_or_insert(source);
         }
         match main {
-            Some(main) if faults.is_empty() => Ok(Self { layers, main, files }),
+            Some(main) if faults.is_empty() => {
+                let (replica, clash) = (found.replica.clone(), found.clash.clone());
+                Ok(Self { layers, instance: found.instance(), replica, clash, main, files })
+            }
             _ => Err(Faults(faults)),
         }
     }
 
     /// Flags alone, for a container that has no file.
-    pub fn flags(layout: &Layout, flags: toml::Table) -> Result<Self, Faults> {
+    pub fn flags(layout: &Layout, name: &Name, flags: toml::Table) -> Result<Self, Faults> {
         let main = command_line(flags);
         let table = tree::parse(&main).map_err(Faults)?;
         let mut layers = Vec::new();
@@ -76,7 +85,7 @@ impl Parsed {
             layers.push((Layer::Defaults, defaults));
         }
         layers.push((Layer::CommandLine, table));
-        Ok(Self { layers, main, files })
+        Ok(Self { layers, instance: Instance::only(name.clone()), replica: None, clash: None, main, files })
     }
 
     /// Puts the flags of the command line on top.
@@ -89,7 +98,15 @@ impl Parsed {
 
     /// The image that the topmost layer names.
     pub fn image(&self) -> Option<Name> {
-        self.layers.iter().rev().find_map(|(_, table)| table.get("image"))?.as_str()?.parse().ok()
+        let text = self.layers.iter().rev().find_map(|(_, table)| table.get("image"))?.as_str()?;
+        let variable = |name: &str| {
+            let own = self.layers.iter().rev().find_map(|(_, table)| table.get("variables")?.as_table()?.get(name));
+            own.map_or_else(|| self.instance.built_in(name), |own| own.as_str().map(str::to_owned))
+        };
+        match self.layers.iter().any(|(_, table)| table.contains_key("variables")) {
+            true => variables::expand(text, variable).ok()?.parse().ok(),
+            false => text.parse().ok(),
+        }
     }
 
     /// One tree, over what the image declares.
@@ -101,6 +118,7 @@ impl Parsed {
         for (layer, table) in self.layers {
             merged.add(layer, table);
         }
+        merged.faults.extend(variables::replace(&mut merged.tree, &self.instance));
         Ok(merged)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::decode;
 use super::merge::Parsed;
-use super::search::Found;
+use super::search::{Found, Replica};
 use super::source::Origin;
 use super::tree::{Node, Value};
 use super::types::{Address, Cidr, Dependency, Name, Scalar};
@@ -14,6 +14,10 @@ use crate::layout::Layout;
 pub struct Outline {
     /// The container.
     pub name: Name,
+    /// The definition that it is one of several containers of.
+    pub replica_of: Option<Name>,
+    /// The group that it is in.
+    pub group: Option<Name>,
     /// Whether it starts at boot.
     pub autostart: bool,
     /// `requires`, with the place of each.
@@ -47,6 +51,8 @@ impl Outline {
         let get = |key: &str| root.as_table().and_then(|table| table.get(key));
         let mut outline = Self {
             name,
+            replica_of: None,
+            group: get("group").and_then(|node| node.as_str()?.parse().ok()),
             autostart: get("autostart").is_some_and(|node| node.value == Value::Bool(true)),
             requires: understood(get("requires")),
             wants: understood(get("wants")),
@@ -62,14 +68,30 @@ impl Outline {
 
     /// Of a container that could not be read.
     pub fn unread(name: Name) -> Self {
-        Self { name, autostart: false, requires: vec![], wants: vec![], after: vec![], bridges: vec![], claims: vec![] }
+        Self {
+            name,
+            replica_of: None,
+            group: None,
+            autostart: false,
+            requires: vec![],
+            wants: vec![],
+            after: vec![],
+            bridges: vec![],
+            claims: vec![],
+        }
+    }
+
+    /// As one of several containers.
+    pub fn with_replica(self, replica: Option<&Replica>) -> Self {
+        Self { replica_of: replica.map(|replica| replica.of.clone()), ..self }
     }
 
     /// Of one container's files; none for what cannot be read, whose own start tells why.
     pub fn read(layout: &Layout, found: &Found) -> Option<Self> {
         let parsed = Parsed::read(layout, found).ok()?;
         let main = parsed.main.clone();
-        Some(Self::new(found.name.clone(), &decode::root(parsed.merge(None).ok()?.tree, &main)))
+        let outline = Self::new(found.name.clone(), &decode::root(parsed.merge(None).ok()?.tree, &main));
+        Some(outline.with_replica(found.replica.as_ref()))
     }
 
     fn claim(&mut self, link: &Node) {

@@ -1,5 +1,6 @@
 //! One file of a definition, read without trusting it.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,13 +40,19 @@ pub(crate) fn read(path: &Path, layer: Layer, explicit: bool) -> Result<Option<A
         return Err(refuse("it is larger than 1 MiB"));
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Some(Source::new(path.to_string_lossy(), text, layer))),
+        Ok(text) => Ok(Some(Source::new(real(path).to_string_lossy(), text, layer))),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
-            let source = Source::new(path.to_string_lossy(), String::from_utf8_lossy(error.as_bytes()), layer);
+            let source = Source::new(real(path).to_string_lossy(), String::from_utf8_lossy(error.as_bytes()), layer);
             Err(Fault::new("the file is not UTF-8 from here on", Some(Origin::new(&source, valid..valid + 3))))
         }
     }
+}
+
+/// Behind a link, such as `soute up DIR` makes: the file that a user edits, and that "./x" is beside.
+fn real(path: &Path) -> Cow<'_, Path> {
+    let link = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
+    link.map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
 fn whole_file(path: &Path, layer: Layer, why: &str) -> Fault {

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Stat};
 
+use super::replicas;
 use super::types::{Name, Refused};
+use super::variables::Instance;
 use crate::error::{Context, Result};
 use crate::layout::Layout;
 
@@ -21,30 +23,89 @@ pub struct Found {
     pub drop_ins: Vec<PathBuf>,
     /// Whether the user named the file: then it may be anybody's, since nothing is started from it.
     pub explicit: bool,
+    /// Which of the containers of NAME.toml this is, where that has `replicas`.
+    pub replica: Option<Replica>,
+    /// A definition whose replica has this name too.
+    pub clash: Option<PathBuf>,
+}
+
+/// One of several containers of a definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// The name of the definition.
+    pub of: Name,
+    /// From 1.
+    pub n: u32,
 }
 
 /// All containers of the host.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// By name.
+    /// By name; replicas are among them.
     pub found: Vec<Found>,
+    /// Definitions with `replicas`, which are no containers themselves.
+    pub templates: Vec<Found>,
     /// Files whose name is none that a container can have.
     pub misnamed: Vec<(PathBuf, Refused)>,
 }
 
 impl Found {
+    fn new(name: Name, main: PathBuf, drop_ins: BTreeMap<String, PathBuf>) -> Self {
+        let drop_ins = drop_ins.into_values().collect();
+        Self { name, main, drop_ins, explicit: false, replica: None, clash: None }
+    }
+
     /// A file by its path, with the drop-ins beside it.
     pub fn file(path: &Path) -> Result<Self> {
         let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
         let name = stem.parse().with_context(|| format!("cannot take {} for a definition", path.display()))?;
         let mut drop_ins = BTreeMap::new();
         add_drop_ins(&with_suffix(path, ".d"), &mut drop_ins)?;
-        Ok(Self { name, main: path.to_owned(), drop_ins: drop_ins.into_values().collect(), explicit: true })
+        Ok(Self { explicit: true, ..Self::new(name, path.to_owned(), drop_ins) })
+    }
+
+    /// What `${name}` and `${n}` are in it.
+    pub fn instance(&self) -> Instance {
+        Instance { name: self.name.clone(), n: self.replica.as_ref().map(|replica| replica.n) }
+    }
+
+    /// The containers of a definition with `replicas`; none for the definition of one.
+    pub fn replicas(&self, layout: &Layout) -> Result<Option<Vec<Self>>> {
+        let Some(count) = replicas::count(self).filter(|_| self.replica.is_none()) else { return Ok(None) };
+        let replicas = (1..=count).map(|n| self.replica(layout, n));
+        replicas.filter_map(Result::transpose).collect::<Result<_>>().map(Some)
+    }
+
+    /// Its drop-ins are those of the definition and, above them, its own.
+    fn replica(&self, layout: &Layout, n: u32) -> Result<Option<Self>> {
+        let Some(name) = replicas::name(&self.name, n) else { return Ok(None) };
+        let mut own = BTreeMap::new();
+        for dir in layout.definition_dirs() {
+            add_drop_ins(&dir.join(format!("{name}.toml.d")), &mut own)?;
+        }
+        let drop_ins = self.drop_ins.iter().cloned().chain(own.into_values()).collect();
+        let replica = Some(Replica { of: self.name.clone(), n });
+        Ok(Some(Self { name, drop_ins, replica, ..self.clone() }))
     }
 }
 
-/// The definition of that name, if there is one that is not masked.
+/// The definition of that name, if there is one that is not masked: a file of that name, or one with `replicas`.
 pub fn find(layout: &Layout, name: &Name) -> Result<Option<Found>> {
+    let replica = match replicas::split(name) {
+        Some((of, n)) => {
+            let template = by_file(layout, &of)?;
+            template.filter(|template| replicas::count(template).is_some_and(|count| n <= count)).map(|of| (of, n))
+        }
+        None => None,
+    };
+    match (by_file(layout, name)?, replica) {
+        (Some(found), replica) => Ok(Some(Found { clash: replica.map(|(template, _)| template.main), ..found })),
+        (None, Some((template, n))) => template.replica(layout, n),
+        (None, None) => Ok(None),
+    }
+}
+
+fn by_file(layout: &Layout, name: &Name) -> Result<Option<Found>> {
     let dirs = layout.definition_dirs();
     let mains = dirs.iter().map(|dir| dir.join(format!("{name}.toml")));
     let Some(main) = mains.into_iter().find(|path| path.symlink_metadata().is_ok()) else { return Ok(None) };
@@ -55,7 +116,7 @@ pub fn find(layout: &Layout, name: &Name) -> Result<Option<Found>> {
     for dir in &dirs {
         add_drop_ins(&dir.join(format!("{name}.toml.d")), &mut drop_ins)?;
     }
-    Ok(Some(Found { name: name.clone(), main, drop_ins: drop_ins.into_values().collect(), explicit: false }))
+    Ok(Some(Found::new(name.clone(), main, drop_ins)))
 }
 
 /// Every definition of the host.
@@ -82,13 +143,38 @@ pub fn all(layout: &Layout) -> Result<Listing> {
                 for dir in drop_in_dirs.get(&stem).into_iter().flatten() {
                     add_drop_ins(dir, &mut drop_ins)?;
                 }
-                let drop_ins = drop_ins.into_values().collect();
-                listing.found.push(Found { name, main, drop_ins, explicit: false });
+                listing.found.push(Found::new(name, main, drop_ins));
             }
             Err(refused) => listing.misnamed.push((main, refused)),
         }
     }
+    listing.multiply(layout)?;
     Ok(listing)
+}
+
+impl Listing {
+    /// Puts replicas in the place of definitions that have them.
+    fn multiply(&mut self, layout: &Layout) -> Result<()> {
+        let mut found = BTreeMap::new();
+        let mut replicas = Vec::new();
+        for one in std::mem::take(&mut self.found) {
+            match one.replicas(layout)? {
+                Some(several) => {
+                    replicas.extend(several);
+                    self.templates.push(one);
+                }
+                None => drop(found.insert(one.name.clone(), one)),
+            }
+        }
+        for replica in replicas {
+            match found.get_mut(&replica.name) {
+                Some(file) => file.clash = Some(replica.main),
+                None => drop(found.insert(replica.name.clone(), replica)),
+            }
+        }
+        self.found = found.into_values().collect();
+        Ok(())
+    }
 }
 
 /// File names of a directory that are no editor's and no package manager's; none if it does not exist.

@@ -37,9 +37,13 @@ impl Site {
                 parsed.merge(None).map(|layers::Merged { tree, .. }| decode::root(tree, &main))
             });
             match merged {
-                Ok(root) => site.outlines.push(Outline::new(found.name, &root)),
+                Ok(root) => {
+                    let outline = Outline::new(found.name, &root);
+                    site.outlines.push(outline.with_replica(found.replica.as_ref()));
+                }
                 Err(faults) => {
-                    site.outlines.push(Outline::unread(found.name.clone()));
+                    let outline = Outline::unread(found.name.clone());
+                    site.outlines.push(outline.with_replica(found.replica.as_ref()));
                     site.broken.push((found.name, faults));
                 }
             }

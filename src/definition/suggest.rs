@@ -76,7 +76,7 @@ fn foreign(key: &str) -> Option<&'static str> {
         "privileged" => "there is no \"privileged\": use security.capabilities and namespaces for what is needed",
         "volumes" | "volume" | "binds" | "bind" => "use [[mount]]",
         "ports" | "port" | "expose" => "a container has an address of its own: use [[network]]",
-        "env" | "env-vars" | "variables" => "use [environment]",
+        "env" | "env-vars" => "use [environment]",
         "depends-on" | "depends_on" | "links" => "use requires",
         "cmd" | "args" | "exec" => "use command",
         "workdir" | "cwd" => "use working-directory",

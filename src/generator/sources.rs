@@ -6,7 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::keys::Keys;
+use super::keys::{Keys, Layers};
 use crate::definition::read::read;
 use crate::definition::source::Layer;
 use crate::definition::types::escaped;
@@ -75,7 +75,7 @@ fn instance(file_name: &OsString) -> Option<(&str, bool)> {
 
 impl Source {
     /// The keys of all layers; none for a masked definition; why not, for one that cannot be read.
-    pub fn merge(&self, defaults: &Keys) -> Result<Option<Keys>, String> {
+    pub fn merge(&self, defaults: &Layers) -> Result<Option<Keys>, String> {
         let mut keys = defaults.clone();
         if !self.apply(&mut keys, &self.path, Layer::Main)? {
             return Ok(None);
@@ -93,10 +93,10 @@ impl Source {
         for path in dropins.values() {
             self.apply(&mut keys, path, Layer::DropIn)?;
         }
-        Ok(Some(keys))
+        keys.keys(&self.name).map(Some)
     }
 
-    fn apply(&self, keys: &mut Keys, path: &Path, layer: Layer) -> Result<bool, String> {
+    fn apply(&self, keys: &mut Layers, path: &Path, layer: Layer) -> Result<bool, String> {
         match read(path, layer, false).map_err(|fault| fault.to_string())? {
             None => Ok(false),
             Some(source) => keys.apply(&source.text).map(|()| true).map_err(|why| format!("{}: {why}", path.display())),
@@ -105,8 +105,8 @@ impl Source {
 }
 
 /// The lowest layer. One that is broken counts for nothing here: with it no container starts, whatever is launched.
-pub fn defaults(path: &Path, log: &mut dyn FnMut(&str)) -> Keys {
-    let mut keys = Keys::default();
+pub fn defaults(path: &Path, log: &mut dyn FnMut(&str)) -> Layers {
+    let mut keys = Layers::default();
     if path.symlink_metadata().is_err() {
         return keys;
     }
@@ -118,7 +118,7 @@ pub fn defaults(path: &Path, log: &mut dyn FnMut(&str)) -> Keys {
         Ok(()) => keys,
         Err(why) => {
             log(&format!("cannot use {}, ignoring: {}", path.display(), escaped(&why)));
-            Keys::default()
+            Layers::default()
         }
     }
 }

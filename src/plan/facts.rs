@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::definition::Weakening;
+use crate::definition::{Group, Weakening};
 use crate::image::store::ImageInfo;
 use crate::layout::Layout;
 
@@ -11,6 +11,10 @@ use crate::layout::Layout;
 pub struct Facts {
     /// The container's name.
     pub name: String,
+    /// The definition that it is one of several containers of.
+    pub replica_of: Option<String>,
+    /// The group that it is in, as its file has it.
+    pub group: Option<Group>,
     /// The file that defines it; none for a one-off container.
     pub definition: Option<PathBuf>,
     /// Where soute's files are.

@@ -28,11 +28,15 @@ pub use snapshot::{LENT, MAIN_PID, PLAN, STOPPING, declare, declared};
 pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 /// The version of the snapshot's shape; a runner refuses another one.
 pub const VERSION: u32 = 3;
+
+/// Where cgroup2 is mounted.
+pub const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// One container as it will be started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +59,9 @@ pub struct Plan {
     pub ephemeral: bool,
     /// What systemd is told.
     pub unit: Unit,
+    /// The slice of its group, which is there before the unit is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<Unit>,
     /// Where its root comes from.
     pub disk: Disk,
     /// What the runner builds.
@@ -86,6 +93,7 @@ impl Plan {
             weakened: Vec::new(),
             ephemeral: false,
             unit: Unit { name: format!("soute@{name}.service"), properties: Vec::new() },
+            slice: None,
             disk: Disk { mode: DiskMode::Keep, kind: DiskKind::Tree, ids: None, direct_io: false },
             sandbox: Sandbox { hostname: name.to_owned(), ..Sandbox::example() },
             links: Vec::new(),
@@ -94,6 +102,12 @@ impl Plan {
 }
 
 impl Plan {
+    /// The directory of its control group, while it runs.
+    pub fn cgroup(&self) -> PathBuf {
+        let slice = self.slice.as_ref().map(|slice| &*slice.name).into_iter();
+        [CGROUPS, "soute.slice"].into_iter().chain(slice).chain([&*self.unit.name]).collect()
+    }
+
     /// The addresses inside, without prefixes, in the order of the links.
     pub fn addresses(&self) -> Vec<String> {
         self.links.iter().flat_map(|link| &link.addresses).map(|cidr| cidr.address.to_string()).collect()

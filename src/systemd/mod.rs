@@ -13,6 +13,7 @@ mod manager;
 mod outcome;
 mod private;
 mod runtime;
+mod slice;
 mod start;
 mod status;
 mod text;

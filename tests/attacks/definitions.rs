@@ -109,6 +109,8 @@ fn unit(definition: &toml::Table, name: &str) -> Option<Unit> {
     };
     let facts = Facts {
         name: name.to_owned(),
+        replica_of: None,
+        group: None,
         definition: Some(path),
         layout: Layout::new("/"),
         runner: "/usr/bin/true".into(),

@@ -4,6 +4,7 @@
 mod lab;
 
 mod boots;
+mod groups;
 mod instances;
 mod layers;
 mod limits;

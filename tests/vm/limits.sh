@@ -49,6 +49,18 @@ say "idle memory.max" "$(cat "$(group idle)/memory.max") of $(awk '/^MemTotal/ {
 say "idle pids.max" "$(cat "$(group idle)/pids.max") of $(cat /proc/sys/kernel/pid_max)"
 soute rm --force idle
 
+# ---- A group: its containers together, each with its own below.
+mkdir -p /etc/soute/groups
+printf '[limits]\nmemory = "96M"\ncpus = 0.5\ntasks = 50\n' >/etc/soute/groups/pair.toml
+for name in left right; do
+    printf 'image = "busybox"\ncommand = ["sleep", "infinity"]\ngroup = "pair"\nlimits.memory = "64M"\n' | define $name
+done
+soute up pair
+pair=/sys/fs/cgroup/soute.slice/soute-pair.slice
+say "pair limits" "$(cat $pair/memory.max $pair/cpu.max $pair/pids.max $pair/soute@left.service/memory.max | tr '\n' ' ')"
+say "pair status" "$(soute status right | grep -E '^ *(Memory|Tasks):' | tr -s ' \n' ' ')"
+soute down --remove pair
+
 # ---- Copies of an image that last longer than the time to be ready.
 cp -a /lab/busybox /root/large
 dd if=/dev/urandom of=/root/large/filling bs=1M count=24 2>/dev/null

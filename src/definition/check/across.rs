@@ -42,8 +42,14 @@ fn duplicates(outlines: &[Outline]) -> Vec<Conflict> {
                         Claim::Device(card) => format!("{name} has the network card {card} already"),
                         Claim::Link(link) => format!("{name} has a link that is called {link} on the host already"),
                     };
-                    let fault =
-                        Fault::new(message, Some(origin.clone())).related(Some((*first).clone()), "it is here first");
+                    let fault = match *first == origin {
+                        // The same line, in two replicas of one definition.
+                        true => {
+                            Fault::new(message, Some(origin.clone())).help("replicas differ by ${n}, see [variables]")
+                        }
+                        false => Fault::new(message, Some(origin.clone()))
+                            .related(Some((*first).clone()), "it is here first"),
+                    };
                     conflicts.push(Conflict { names: [*name, &outline.name].map(Name::clone).into(), fault });
                 }
                 None => drop(claimed.insert(claim, (&outline.name, origin))),
@@ -55,7 +61,9 @@ fn duplicates(outlines: &[Outline]) -> Vec<Conflict> {
 
 /// `requires` without it cannot start, `wants` goes on, so it is a warning; `after` is only order.
 fn unknown(outlines: &[Outline]) -> Vec<Conflict> {
-    let known: BTreeSet<&Name> = outlines.iter().map(|outline| &outline.name).collect();
+    // A definition with replicas stands for all of them.
+    let known: BTreeSet<&Name> =
+        outlines.iter().flat_map(|outline| std::iter::once(&outline.name).chain(&outline.replica_of)).collect();
     let mut conflicts = Vec::new();
     for outline in outlines {
         let requires = outline.requires.iter().map(|entry| (entry, false));
@@ -80,10 +88,18 @@ fn unknown(outlines: &[Outline]) -> Vec<Conflict> {
 
 /// systemd does not fail a cycle of After=: one of the units silently never starts. So all three kinds of waiting count.
 fn cycles(outlines: &[Outline]) -> Vec<Conflict> {
-    let by_name: BTreeMap<&Name, usize> = outlines.iter().enumerate().map(|(index, o)| (&o.name, index)).collect();
+    let mut by_name: BTreeMap<&Name, Vec<usize>> = BTreeMap::new();
+    for (index, outline) in outlines.iter().enumerate() {
+        for name in std::iter::once(&outline.name).chain(&outline.replica_of) {
+            by_name.entry(name).or_default().push(index);
+        }
+    }
     let edges: Vec<Vec<(usize, &Origin)>> = outlines
         .iter()
-        .map(|outline| outline.waits_for().filter_map(|(name, at)| Some((*by_name.get(name)?, at))).collect())
+        .map(|outline| {
+            let to = |(name, at)| by_name.get(name).into_iter().flatten().map(move |index| (*index, at));
+            outline.waits_for().flat_map(to).collect()
+        })
         .collect();
     let mut conflicts = Vec::new();
     let mut done = vec![false; outlines.len()];

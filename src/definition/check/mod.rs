@@ -6,6 +6,7 @@ pub mod exposure;
 mod mounts;
 mod network;
 mod process;
+mod replicas;
 mod resources;
 mod systemd;
 mod weakened;
@@ -37,12 +38,20 @@ pub(super) fn one(
 ) -> Vec<Fault> {
     let mut subject = Subject { definition, root, refused, faults: Vec::new() };
     process::check(&mut subject, image_known);
+    replicas::check(&mut subject);
     resources::check(&mut subject);
     network::check(&mut subject);
     mounts::check(&mut subject);
     devices::check(&mut subject);
     systemd::check(&mut subject, host);
     weakened::check(&mut subject);
+    subject.faults
+}
+
+/// Those of the limits alone.
+pub(super) fn limits(definition: &Definition, root: &Node, refused: &BTreeSet<String>) -> Vec<Fault> {
+    let mut subject = Subject { definition, root, refused, faults: Vec::new() };
+    resources::check(&mut subject);
     subject.faults
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::types::{
     Account, Address, CapabilitySet, Dependency, EnvironmentFile, EnvironmentName, GuestPath, Hostname, Limit, List,
-    Mode, Name, Signal, SizeOrShare, Span, StringList, SysctlName, Text, Timezone, UnitText, UserSpec,
+    Mode, Name, Signal, SizeOrShare, Span, StringList, SysctlName, Text, Timezone, UnitText, UserSpec, VariableName,
 };
 
 mod device;
@@ -100,6 +100,18 @@ pub struct Definition {
     #[serde(default)]
     pub after: List<Dependency>,
 
+    /// The group whose limits it shares, those of /etc/soute/groups/GROUP.toml: it runs in soute-GROUP.slice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Name>,
+    /// How many containers this definition makes: NAME-1, NAME-2 and so on. Without the key one, NAME.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: Option<u32>,
+    /// Only if there is this table, ${name} in a string is the value of that name, and $${ the two characters. Built in are
+    /// name, n (the number of a replica) and host.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<VariableName, Text>,
+
     /// The container's own copy of the image.
     #[serde(default)]
     pub disk: Disk,
@@ -184,6 +196,9 @@ impl Definition {
             requires: List::default(),
             wants: List::default(),
             after: List::default(),
+            group: None,
+            replicas: None,
+            variables: BTreeMap::new(),
             disk: Disk::default(),
             limits: Limits::default(),
             network: Vec::new(),

@@ -30,6 +30,7 @@ mod sysctl;
 mod text;
 mod user;
 mod vlan;
+mod variable;
 
 pub(crate) use address::not_a_host;
 pub use address::{Address, Cidr, Network};
@@ -59,4 +60,5 @@ pub use sysctl::{SysctlName, SysctlNamespace};
 pub(crate) use text::refuse_in_unit;
 pub use text::{Text, UnitText, escaped};
 pub use user::{Account, UserSpec};
+pub use variable::VariableName;
 pub use vlan::Vlan;

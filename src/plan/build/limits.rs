@@ -4,16 +4,38 @@ use std::path::Path;
 
 use super::super::{Facts, Property, Value};
 use crate::definition::Definition;
-use crate::definition::model::DeviceLimit;
+use crate::definition::model::{DeviceLimit, Limits};
 use crate::definition::types::{CountOrShare, CpuWeight, Limit, Rate, Rlimit, SizeOrShare};
 
 const INFINITY: u64 = u64::MAX;
 /// CPUWeight= and IOWeight= where nobody asked for another.
 const USUAL_WEIGHT: u64 = 100;
 
+/// What takes back the limits that a control group may have from before, in systemd's own encoding.
+pub fn not_set() -> [Property; 8] {
+    let none = |name| Property::new(name, Value::U64(INFINITY));
+    let no_device = |name| Property::new(name, Value::DeviceLimits(Vec::new()));
+    [
+        none("CPUQuotaPerSecUSec"),
+        none("CPUWeight"),
+        none("IOWeight"),
+        Property::new("AllowedCPUs", Value::Bytes(Vec::new())),
+        no_device("IOReadBandwidthMax"),
+        no_device("IOWriteBandwidthMax"),
+        no_device("IOReadIOPSMax"),
+        no_device("IOWriteIOPSMax"),
+    ]
+}
+
 /// The properties of all limits.
 pub fn limits(definition: &Definition, facts: &Facts) -> Vec<Property> {
-    let limits = &definition.limits;
+    let mut list = of_cgroup(&definition.limits, definition.swap(), facts);
+    list.extend(rlimits(definition));
+    list
+}
+
+/// Those of a control group, whoever is in it.
+pub fn of_cgroup(limits: &Limits, swap: SizeOrShare, facts: &Facts) -> Vec<Property> {
     let size = |size: SizeOrShare| match size {
         SizeOrShare::Size(bytes) => bytes,
         SizeOrShare::Share(percent) => facts.memory / 100 * u64::from(percent),
@@ -33,7 +55,7 @@ pub fn limits(definition: &Definition, facts: &Facts) -> Vec<Property> {
     set("MemoryMax", Value::U64(size(limits.memory)));
     set("MemoryHigh", Value::U64(size(limits.memory_high)));
     set("MemoryLow", Value::U64(size(limits.memory_low)));
-    set("MemorySwapMax", Value::U64(size(definition.swap())));
+    set("MemorySwapMax", Value::U64(size(swap)));
     set("TasksMax", Value::U64(tasks));
     if let Limit::Value(cpus) = limits.cpus {
         // Hundredths of a CPU, as microseconds a second.
@@ -51,13 +73,11 @@ pub fn limits(definition: &Definition, facts: &Facts) -> Vec<Property> {
     if limits.io_weight.0 != USUAL_WEIGHT {
         set("IOWeight", Value::U64(limits.io_weight.0));
     }
-    list.extend(devices(definition, facts));
-    list.extend(rlimits(definition));
+    list.extend(devices(limits, facts));
     list
 }
 
-fn devices(definition: &Definition, facts: &Facts) -> Vec<Property> {
-    let limits = &definition.limits;
+fn devices(limits: &Limits, facts: &Facts) -> Vec<Property> {
     // systemd looks up the block device under any path, see systemd.resource-control(5).
     let disks = facts.layout.disks();
     let pick = |rate: Limit<Rate>| rate.value().map(|rate| rate.0);

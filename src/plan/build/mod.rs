@@ -31,6 +31,7 @@ impl Plan {
             weakened: weakened(definition, facts),
             ephemeral: false,
             unit: service::unit(definition, facts, &sandbox)?,
+            slice: service::slice(definition, facts),
             disk: disk(definition, facts),
             links: links::links(definition, facts),
             sandbox,

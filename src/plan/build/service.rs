@@ -8,8 +8,9 @@ use super::super::{Exec, ExitStatuses, Facts, Init, MountSource, Property, Sandb
 use super::limits;
 use crate::definition::Definition;
 use crate::definition::directives::{self, PropertyValue};
+use crate::definition::group;
 use crate::definition::model::{DirectiveValue, LogOutput, RestartPolicy};
-use crate::definition::types::{Dependency, ExitStatus, Limit, Span};
+use crate::definition::types::{Dependency, ExitStatus, Limit, SizeOrShare, Span};
 use crate::error::{Error, Exit, Result};
 
 /// The transient unit of a container.
@@ -25,6 +26,20 @@ pub fn unit(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Result
         add(&mut properties, further(name, value)?);
     }
     Ok(Unit { name: format!("soute@{}.service", facts.name), properties })
+}
+
+/// The slice of the container's group, with the limits that the containers of the group have together.
+pub fn slice(definition: &Definition, facts: &Facts) -> Option<Unit> {
+    let (name, group) = (definition.group.as_ref()?, facts.group.as_ref()?);
+    let description = group.description.clone().unwrap_or_else(|| format!("Containers of group {name}"));
+    let mut properties = vec![text("Description", description)];
+    let swap = group.limits.swap.unwrap_or(SizeOrShare::Infinity);
+    properties.extend(limits::of_cgroup(&group.limits, swap, facts));
+    // The slice may be there already, with a limit that its file has no more.
+    let not_set = limits::not_set().into_iter();
+    let not_set: Vec<_> = not_set.filter(|none| properties.iter().all(|said| said.name != none.name)).collect();
+    properties.extend(not_set);
+    Some(Unit { name: group::slice(name), properties })
 }
 
 /// A directive of `[systemd]`. A check has read it already, so this fails only for what was never checked.
@@ -63,7 +78,8 @@ fn identity(definition: &Definition, facts: &Facts) -> Vec<Property> {
     let mut list = vec![text("Description", description)];
     list.push(Property::new("Documentation", Value::Texts(vec!["man:soute(8)".to_owned()])));
     list.extend(source);
-    list.extend([text("Slice", "soute.slice"), text("CollectMode", "inactive")]);
+    let slice = definition.group.as_ref().map_or_else(|| "soute.slice".to_owned(), |group| group::slice(group));
+    list.extend([text("Slice", slice), text("CollectMode", "inactive")]);
     list
 }
 
@@ -75,7 +91,13 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Vec<Prope
     // Before=network.target at shutdown: networkd would take the bridges away first.
     let mut after = vec!["network.target".to_owned()];
     let mut part_of = vec![format!("soute-start@{}.service", facts.name)];
-    let (mut wants, mut requires) = (vec![own.clone()], Vec::new());
+    let mut reached = vec![own];
+    // What waits for a definition with replicas waits for the first of them, and goes with the last.
+    if let Some(of) = &facts.replica_of {
+        part_of.push(format!("soute-start@{of}.service"));
+        reached.push(up(of));
+    }
+    let (mut wants, mut requires) = (reached.clone(), Vec::new());
     if sandbox.log.is_some() {
         let socket = format!("soute-log@{}.socket", facts.name);
         requires.push(socket.clone());
@@ -104,7 +126,7 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Vec<Prope
     }));
     let lists = [
         ("After", after),
-        ("Before", vec![own]),
+        ("Before", reached),
         ("Wants", wants),
         ("Requires", requires),
         ("PartOf", part_of),

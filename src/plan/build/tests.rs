@@ -19,6 +19,8 @@ fn facts() -> Facts {
     };
     Facts {
         name: "web".into(),
+        replica_of: None,
+        group: None,
         definition: Some("/etc/soute/containers/web.toml".into()),
         layout: Layout::new("/"),
         runner: "/usr/libexec/soute/soute-runner".into(),

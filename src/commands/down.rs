@@ -1,0 +1,56 @@
+//! `soute down`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::remove::Remove;
+use super::targets::{self, Target};
+use super::{each, must_exist, stop};
+use crate::definition::search;
+use crate::definition::types::Name;
+use crate::error::{Context, Result};
+use crate::settings::Host;
+use crate::systemd::Manager;
+
+/// Stops groups, containers, or all definitions of a directory.
+#[derive(Debug, Args)]
+pub struct Down {
+    /// Groups, containers, or directories that `soute up` was given.
+    #[arg(required = true, value_name = "GROUP|NAME|DIR")]
+    targets: Vec<Target>,
+    /// Remove them as well, as `soute remove` does: definitions (of a directory the links, its files stay) and disks.
+    /// Volumes stay.
+    #[arg(long)]
+    remove: bool,
+}
+
+impl Down {
+    /// In the reverse of the order in which `up` starts them.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let mut names = targets::in_order(host, targets::resolve(host, &self.targets)?)?;
+        names.reverse();
+        let manager = Manager::connect()?;
+        let status = each(&names, |name| {
+            must_exist(host, &manager, name)?;
+            stop::stop(&manager, name).with_context(|| format!("cannot stop {name}"))
+        })?;
+        match self.remove && status == ExitCode::SUCCESS {
+            true => Remove::all_of(definitions(host, names)?).run(host),
+            false => Ok(status),
+        }
+    }
+}
+
+/// Replicas go with the definition that they are of.
+fn definitions(host: &Host, names: Vec<Name>) -> Result<Vec<Name>> {
+    let mut definitions = Vec::new();
+    for name in names {
+        let of = search::find(&host.layout, &name)?.and_then(|found| found.replica).map(|replica| replica.of);
+        let definition = of.unwrap_or(name);
+        if !definitions.contains(&definition) {
+            definitions.push(definition);
+        }
+    }
+    Ok(definitions)
+}
