@@ -89,7 +89,7 @@ fn every_key_is_read_as_it_is_written() {
 
 /// The keys of every table, "mount.target" for those of an array's entries.
 fn keys(value: &toml::Value, path: &str, keys: &mut BTreeSet<String>) {
-    const FREE: [&str; 6] = ["labels", "environment", "hosts", "sysctl", "systemd", "limits.rlimits"];
+    const FREE: [&str; 7] = ["labels", "environment", "variables", "hosts", "sysctl", "systemd", "limits.rlimits"];
     match value {
         toml::Value::Table(table) if !FREE.contains(&path) => {
             for (key, value) in table {
@@ -219,7 +219,7 @@ fn spoiled(value: &toml::Value, path: &str, spoil: &str, rebuild: &dyn Fn(toml::
                     rebuild(table.into());
                 };
                 spoiled(inner, key, spoil, &inside, count);
-                if ["labels", "environment", "hosts", "sysctl", "systemd", "rlimits"].contains(&path) {
+                if ["labels", "environment", "variables", "hosts", "sysctl", "systemd", "rlimits"].contains(&path) {
                     let mut table = table.clone();
                     let inner = table.remove(key).unwrap();
                     table.insert(format!("{key}{spoil}"), inner);

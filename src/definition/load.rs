@@ -131,7 +131,9 @@ fn finish(
         faults.extend(relative::resolve(table));
     }
     let Decoded { definition, faults: more, refused } = decode::decode(&mut root, refused);
-    faults.extend(more);
+    // What a value would be is not known where a variable of it is not.
+    let told: Vec<_> = faults.iter().filter_map(|fault| fault.origin.clone()).collect();
+    faults.extend(more.into_iter().filter(|fault| fault.origin.as_ref().is_none_or(|origin| !told.contains(origin))));
     let Some(mut definition) = definition else { return Err(sorted(faults)) };
     faults.extend(check::one(&definition, &root, &refused, declared.is_some(), host));
     faults.extend(unnamed(&name, &definition, &root));
