@@ -82,7 +82,8 @@ fn at_least(field: &str, plans: Plans<'_>) -> Class {
     let unreachable = matches!(runs.disk.kind, DiskKind::Raw { .. }) && now.disk.direct_io && !runs.disk.direct_io;
     let writes = below("limits.write-bandwidth") || below("limits.write-iops");
     // A generated file can be written anew where it is; none appears or goes while the container runs.
-    let targets = |plan: &Plan| plan.sandbox.files.iter().map(|file| file.target.clone()).collect::<Vec<_>>();
+    let targets =
+        |plan: &Plan| plan.sandbox.files.iter().map(|file| (file.target.clone(), file.kept)).collect::<Vec<_>>();
     let files = below("dns") || below("hosts") || below("network");
     let network = below("network") && runs.sandbox.namespaces.network != now.sandbox.namespaces.network;
     match (unreachable && writes) || (files && targets(runs) != targets(now)) || network {

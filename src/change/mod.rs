@@ -8,12 +8,14 @@ mod class;
 mod compare;
 mod drift;
 mod fields;
+mod held;
 
 pub use adopt::{adopt_definition, adopt_plan, properties};
 pub use class::{CLASSES, Class};
 pub use compare::{Definitions, Plans, compare};
 pub use drift::{HostLinks, KEYS, asked, of_links, of_properties};
 pub use fields::origin;
+pub use held::of_held;
 
 use serde::Serialize;
 

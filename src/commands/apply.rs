@@ -21,6 +21,9 @@ pub struct Apply {
     /// The containers; all that run.
     #[arg(value_name = "NAME")]
     names: Vec<Name>,
+    /// Only show what would be done.
+    #[arg(long, short = 'n')]
+    dry_run: bool,
     #[command(flatten)]
     how: How,
 }
@@ -28,9 +31,6 @@ pub struct Apply {
 /// How far it goes.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct How {
-    /// Only show what would be done.
-    #[arg(long, short = 'n')]
-    dry_run: bool,
     /// Restart those that need it.
     #[arg(long)]
     restart: bool,
@@ -46,12 +46,12 @@ impl Apply {
     /// Exit status 7 where something still differs afterwards.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
-        apply(host, &manager, &self.names, self.how)
+        apply(host, &manager, &self.names, self.how, self.dry_run)
     }
 }
 
 /// The plan first, then one container after the other.
-pub fn apply(host: &Host, manager: &Manager, names: &[Name], how: How) -> Result<ExitCode> {
+pub fn apply(host: &Host, manager: &Manager, names: &[Name], how: How, dry_run: bool) -> Result<ExitCode> {
     let kept = manager.keep();
     let site = Site::new(host, manager)?;
     let (names, mut errors) = site.running(manager, names)?;
@@ -61,7 +61,7 @@ pub fn apply(host: &Host, manager: &Manager, names: &[Name], how: How) -> Result
     errors.iter().for_each(report);
     list.retain(|current| !current.changes.is_empty());
     diff::print(&list, false)?;
-    if how.dry_run {
+    if dry_run {
         return Ok(ExitCode::from(current::exit(&errors, !list.is_empty())));
     }
     let mut differs = false;

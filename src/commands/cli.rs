@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{apply, diff, pause, resume};
+use super::{apply, diff, pause, resume, set, verify};
 use super::{
     audit, bridge, cat, check, commit, cp, create, disable, disk, doctor, down, edit, enable, exec, image, kill, list,
     logs, reload, remove, restart, run, scale, shell, show, start, status, stop, unit, up, wait,
@@ -123,6 +123,12 @@ pub enum Verb {
     /// What needs a restart is left, unless --restart is given; what needs a new disk, unless --recreate is given too. Done
     /// again it does nothing, from a timer or a script. Exit status 7 if something still differs.
     Apply(apply::Apply),
+    /// Compare what runs with what is written, by systemd's word and the kernel's.
+    ///
+    /// What diff shows, and besides every property of the unit, the files of its cgroup, its links, addresses and routes and
+    /// its mounts, held against the snapshot of what was started and applied. Nothing is shown, and the exit status is 0,
+    /// where all is as it should be; else it is 7.
+    Verify(verify::Verify),
     /// Report what running containers can do, and hold it against their definitions.
     ///
     /// Namespaces, ids, capabilities, filters, mounts, devices, limits, links and open files of every process of the
@@ -147,6 +153,11 @@ pub enum Verb {
     Unit(unit::Unit),
     /// Edit a definition, and check it before it is saved.
     Edit(edit::Edit),
+    /// Change keys of a definition, and apply them.
+    ///
+    /// As in `soute set web limits.memory=1G network.eth0.mtu=1400`. The file keeps its comments; where it is not in
+    /// /etc/soute, a drop-in there is changed. What would make the definition invalid is refused. Then as apply.
+    Set(set::Set),
     /// Make containers start at boot.
     ///
     /// By autostart = true in the definition, whose comments stay, or in a drop-in where the definition is not in
@@ -205,12 +216,14 @@ impl Verb {
             Self::Check(verb) => verb.run(host),
             Self::Diff(verb) => verb.run(host),
             Self::Apply(verb) => verb.run(host),
+            Self::Verify(verb) => verb.run(host),
             Self::Audit(verb) => verb.run(host),
             Self::Doctor(verb) => verb.run(host),
             Self::Show(verb) => verb.run(host),
             Self::Cat(verb) => verb.run(host),
             Self::Unit(verb) => verb.run(host),
             Self::Edit(verb) => verb.run(host),
+            Self::Set(verb) => verb.run(host),
             Self::Enable(verb) => verb.run(host),
             Self::Disable(verb) => verb.run(host),
             Self::Remove(verb) => verb.run(host),

@@ -76,7 +76,7 @@ impl Edit {
                 eprintln!("{} is unchanged", target.display());
                 return Ok(());
             }
-            let faults = examine(host, found, target, draft.path())?;
+            let faults = examine(host, found, &[(target, draft.path())])?;
             if !faults.0.is_empty() {
                 eprintln!("{}", diagnostics::render(&faults.0, io::stderr().is_terminal()));
             }
@@ -126,24 +126,34 @@ fn heading(found: &Found) -> String {
     format!("# What is written here counts over {}, see soute.toml(5).\n", found.main.display())
 }
 
-/// The faults of the definition with the draft in the place of its target, by the target's name.
-fn examine(host: &Host, found: &Found, target: &Path, draft: &Path) -> Result<Faults> {
+/// The faults of the definition with drafts in the places of their targets, by the targets' names.
+pub fn examine(host: &Host, found: &Found, drafts: &[(&Path, &Path)]) -> Result<Faults> {
     let mut found = found.clone();
-    if found.main == target {
-        found.main = draft.to_owned();
-    } else {
-        let name = target.file_name();
-        found.drop_ins.retain(|path| path.file_name() != name);
-        let at = found.drop_ins.iter().position(|path| path.file_name() > name).unwrap_or(found.drop_ins.len());
-        found.drop_ins.insert(at, draft.to_owned());
+    for (target, draft) in drafts {
+        substitute(&mut found, target, draft);
     }
     let mut faults = definitions::examine(host, &found)?;
     for fault in &mut faults.0 {
         for origin in fault.origin.iter_mut().chain(fault.related.iter_mut().map(|(origin, _)| origin)) {
-            rename(origin, draft, target);
+            drafts.iter().for_each(|(target, draft)| rename(origin, draft, target));
         }
     }
     Ok(faults)
+}
+
+fn substitute(found: &mut Found, target: &Path, draft: &Path) {
+    if found.main == target {
+        draft.clone_into(&mut found.main);
+        return;
+    }
+    let name = target.file_name();
+    match found.drop_ins.iter().position(|path| path.file_name() == name) {
+        Some(at) => draft.clone_into(&mut found.drop_ins[at]),
+        None => {
+            let at = found.drop_ins.iter().position(|path| path.file_name() > name).unwrap_or(found.drop_ins.len());
+            found.drop_ins.insert(at, draft.to_owned());
+        }
+    }
 }
 
 fn rename(origin: &mut Origin, draft: &Path, target: &Path) {

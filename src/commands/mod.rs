@@ -46,6 +46,7 @@ mod resume;
 mod run;
 mod running;
 mod scale;
+mod set;
 mod shell;
 mod show;
 mod start;
@@ -56,6 +57,7 @@ mod traces;
 mod unit;
 mod up;
 mod usage;
+mod verify;
 mod wait;
 
 use std::process::ExitCode;

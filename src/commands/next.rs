@@ -10,6 +10,7 @@ use crate::definition::Definition;
 use crate::definition::load::Loaded;
 use crate::error::{Error, Exit, Result};
 use crate::instances;
+use crate::names;
 use crate::network;
 use crate::plan::{self, Plan};
 use crate::sandbox::exec::Target;
@@ -53,11 +54,13 @@ impl Next {
         let target = if links || files { target(host, &current.name)? } else { None };
         if let Some(target) = &target {
             self.inside(target, &current.runs, &self.plan, links)?;
+            names::change(&host.layout, &current.runs, &self.plan)?;
         }
         if !properties.is_empty() {
             manager.set_properties(&unit(&current.name), &properties).inspect_err(|_| {
                 // The first error is the one to tell.
                 let _ = target.as_ref().map(|target| self.inside(target, &self.plan, &current.runs, links));
+                let _ = names::change(&host.layout, &self.plan, &current.runs);
             })?;
         }
         self.note(host, current)

@@ -67,6 +67,34 @@ pub fn join(layout: &Layout, plan: &Plan) -> Result<()> {
     })
 }
 
+/// A container that runs has other lines of its own, other addresses or other links. The file stays the one that it sees.
+pub fn change(layout: &Layout, old: &Plan, new: &Plan) -> Result<()> {
+    let (Some(was), Some(own)) = (of(old), of(new)) else { return Ok(()) };
+    if was.content == own.content && old.links == new.links {
+        return Ok(());
+    }
+    let rewrite = || -> Result<Member> {
+        let text = file::read(&path(layout, &new.name), LARGEST)?.unwrap_or_default();
+        let (head, others) = text.rsplit_once(MARK).ok_or_else(|| Error::failed("it is not as it was made"))?;
+        // The new lines, where who was about to write them was killed. The longer first, which may end as the other does.
+        let mut known = [was.content.as_str(), own.content.as_str()];
+        known.sort_by_key(|lines| std::cmp::Reverse(lines.len()));
+        let image = known.iter().find_map(|lines| head.strip_suffix(lines));
+        let image = image.ok_or_else(|| Error::failed("it is not as it was made"))?;
+        let head = [image, &own.content, MARK].concat();
+        let text = format!("{head}{others}");
+        let file = Files::open(layout)?.hosts(&new.name)?;
+        write_at(&file, 0, text.as_bytes())?;
+        ftruncate(&file, text.len() as u64)?;
+        Ok(member(new, own, head.len() as u64))
+    };
+    let member = rewrite().with_context(|| format!("cannot change the hosts file of {}", new.name))?;
+    update(layout, Some(&new.name), |members| {
+        members.retain(|other| other.name != member.name);
+        members.push(member);
+    })
+}
+
 /// A container has ended, or its start has not begun.
 pub fn leave(layout: &Layout, name: &str) -> Result<()> {
     if !layout.names().exists() {

@@ -116,6 +116,11 @@ impl Target {
         }
     }
 
+    /// Its number.
+    pub fn number(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// Its cgroup.
     pub fn cgroup(&self) -> &std::path::Path {
         &self.cgroup

@@ -18,7 +18,9 @@ const LARGEST: u64 = 2 << 20;
 /// Makes the files of `old` say what those of `new` say. `top` is the container's root.
 pub fn rewrite(top: BorrowedFd<'_>, old: &Plan, new: &Plan) -> Result<()> {
     let pairs = old.sandbox.files.iter().zip(&new.sandbox.files).enumerate();
-    for (index, (old_file, new_file)) in pairs.filter(|(_, (old, new))| old.content != new.content) {
+    // Those that are kept up to date lie on the host, see [`crate::names`].
+    let ours = pairs.filter(|(_, (old, new))| !old.kept && old.content != new.content);
+    for (index, (old_file, new_file)) in ours {
         let action = || format!("cannot write {}", new_file.target);
         let file = open(top, index, old).with_context(action)?;
         replace(File::from(file), old_file, new_file).with_context(action)?;

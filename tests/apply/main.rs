@@ -5,4 +5,6 @@ mod lab;
 
 mod apply;
 mod diff;
+mod fields;
 mod pause;
+mod set;

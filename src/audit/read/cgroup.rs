@@ -9,7 +9,19 @@ use crate::audit::facts::Cgroup;
 use crate::error::{Context, Error, Result};
 
 /// What holds the container, and is therefore never to be its own.
-const LIMITS: [&str; 6] = ["pids.max", "memory.max", "memory.swap.max", "cpu.max", "io.max", "cpuset.cpus"];
+const LIMITS: [&str; 11] = [
+    "pids.max",
+    "memory.max",
+    "memory.high",
+    "memory.low",
+    "memory.swap.max",
+    "cpu.max",
+    "cpu.weight",
+    "cpu.idle",
+    "cpuset.cpus",
+    "io.max",
+    "io.weight",
+];
 /// What is its own where it is delegated.
 const CONTROL: [&str; 3] = ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"];
 

@@ -2,6 +2,7 @@
 //! process's is noticed; nothing of the container is opened for reading, and no code of it runs.
 
 mod cgroup;
+mod held;
 mod network;
 mod process;
 mod tables;
@@ -12,6 +13,7 @@ use std::collections::BTreeSet;
 use super::facts::{Facts, Host, Neighbour, Unit};
 use crate::error::{Error, Exit, Result};
 use crate::systemd::Manager;
+pub use held::{Held, Wire, held};
 pub use network::ports;
 use process::Proc;
 

@@ -101,7 +101,7 @@ fn parse(payload: &[u8]) -> Option<Found> {
 }
 
 /// struct ifaddrmsg and the attributes behind it.
-fn address(payload: &[u8]) -> Option<(u32, String)> {
+pub fn address(payload: &[u8]) -> Option<(u32, String)> {
     let (prefix, index) = (*payload.get(1)?, u32_at(payload, 4)?);
     let attributes: Vec<_> = NlasIterator::new(payload.get(8..)?).map_while(Result::ok).collect();
     // On a link between two, IFA_ADDRESS is the other's.

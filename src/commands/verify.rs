@@ -1,0 +1,68 @@
+//! `soute verify`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::current::{self, Current, Site};
+use super::{diff, report};
+use crate::audit::read;
+use crate::change;
+use crate::definition::types::Name;
+use crate::error::{Context, Error, Exit, Result};
+use crate::sandbox::exec::Target;
+use crate::settings::Host;
+use crate::systemd::Manager;
+
+/// Compares what runs with what is written: systemd, cgroups, links and mounts.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The containers; all that run.
+    #[arg(value_name = "NAME")]
+    names: Vec<Name>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    /// Exit status 7 where something differs.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Error::new(Exit::NotPermitted, "only root can look into containers"));
+        }
+        let manager = Manager::connect()?;
+        let kept = manager.keep();
+        let site = Site::new(host, &manager)?;
+        let (names, mut errors) = site.running(&manager, &self.names)?;
+        let (mut list, more) = current::look_at(&site, &names);
+        errors.extend(more);
+        Current::add_drift(&mut list, &manager, true)?;
+        drop(kept);
+        for current in &mut list {
+            if let Err(error) = look_inside(host, current).with_context(|| format!("cannot verify {}", current.name)) {
+                errors.push(error);
+            }
+        }
+        errors.iter().for_each(report);
+        diff::print(&list, self.json)?;
+        let differs = list.iter().any(|current| !current.changes.is_empty());
+        Ok(ExitCode::from(current::exit(&errors, differs)))
+    }
+}
+
+/// What the kernel has. Between two automatic restarts there is nothing.
+fn look_inside(host: &Host, current: &mut Current) -> Result<()> {
+    let target = match Target::anyhow(&host.layout, &current.name) {
+        Err(error) if error.exit() == Exit::NotRunning => return Ok(()),
+        target => target?,
+    };
+    let held = read::held(target.number(), target.cgroup(), current.runs.sandbox.namespaces.network)?;
+    for change in change::of_held(&current.runs, &held) {
+        // What systemd says already needs not be said twice.
+        if !current.changes.iter().any(|known| known.field == change.field && known.class == change.class) {
+            current.changes.push(change);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! `soute set`, and what `soute verify` finds that `soute diff` does not.
+
+use crate::lab::Lab;
+use crate::lab::script::{both, run};
+
+both!(
+    a_key_is_set_where_it_is_written_and_applied,
+    what_would_be_invalid_is_not_written,
+    verify_reads_what_is_there,
+    a_killed_apply_is_told_of_and_finished,
+);
+
+fn a_key_is_set_where_it_is_written_and_applied(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        ip link add br-set up type bridge
+        define sets '# a comment' '[limits]' 'memory = "256M"  # enough' '[[network]]' 'bridge = "br-set"' 'address = "10.78.0.2/24"'
+        soute start sets
+        pid=$(pid sets)
+        soute set sets limits.memory=512M limits.tasks=100 labels.a=7 network.eth0.mtu=1400 description='two words' 2>/dev/null
+        file=/etc/soute/containers/sets.toml
+        has "$(cat $file)" '# a comment'
+        has "$(cat $file)" 'memory = "512M"  # enough'
+        has "$(cat $file)" 'tasks = 100'
+        # Where a string is wanted, a number is one.
+        has "$(cat $file)" 'a = "7"'
+        has "$(cat $file)" 'mtu = 1400'
+        is 536870912 "$(prop sets MemoryMax)"
+        is "two words" "$(prop sets Description)"
+        is $pid "$(pid sets)"
+        is "" "$(soute verify sets)"
+        # Nothing after the sign takes it out.
+        soute set sets limits.tasks= >/dev/null
+        lacks "$(cat $file)" tasks
+        is 2048 "$(prop sets TasksMax)"
+        # A drop-in that decides is what is changed, and a package's file is not.
+        mkdir -p $file.d
+        printf '[limits]\ncpus = 1\n' >$file.d/50-cpus.toml
+        soute set sets limits.cpus=0.5 >/dev/null
+        has "$(cat $file.d/50-cpus.toml)" "cpus = 0.5"
+        lacks "$(cat $file)" cpus
+        is 500ms "$(prop sets CPUQuotaPerSecUSec)"
+        # What needs a restart says so.
+        fails 7 soute set sets umask=0077 >/dev/null
+        is $pid "$(pid sets)"
+        soute set --restart sets umask=0070 >/dev/null
+        is "" "$(soute diff sets)"
+        soute remove --force sets
+        ip link delete br-set"#,
+    );
+}
+
+fn what_would_be_invalid_is_not_written(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        define firm '[limits]' 'memory = "256M"'
+        before=$(cat /etc/soute/containers/firm.toml)
+        has "$(fails 5 soute set firm limits.memory=256MB)" "256MB"
+        fails 5 soute set firm limits.memry=1G >/dev/null
+        fails 2 soute set firm limits.memory >/dev/null
+        fails 2 soute set firm network.eth0.mtu=1400 >/dev/null
+        fails 4 soute set no-such limits.memory=1G >/dev/null
+        is "$before" "$(cat /etc/soute/containers/firm.toml)"
+        is "" "$(find /etc/soute/containers -name '.firm*')"
+        soute remove firm"#,
+    );
+}
+
+fn verify_reads_what_is_there(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        ip link add br-there up type bridge
+        mkdir -p /srv/there
+        define there '[[network]]' 'bridge = "br-there"' 'address = "10.79.0.2/24"' 'gateway = "10.79.0.1"' \
+            '[[mount]]' 'source = "/srv/there"' 'target = "/there"' 'read-only = true'
+        soute start there
+        is "" "$(soute verify there)"
+        inside() { nsenter -n -t $(pid there) "$@"; }
+        inside ip address add 10.79.0.77/24 dev eth0
+        has "$(fails 7 soute verify there)" "10.79.0.77/24"
+        inside ip address delete 10.79.0.77/24 dev eth0
+        is "" "$(soute verify there)"
+        inside ip route delete default
+        has "$(fails 7 soute verify there | tr -s ' ')" "network.eth0.gateway drift default via 10.79.0.1 gone"
+        inside ip route add default via 10.79.0.1
+        nsenter -m -t $(pid there) -r -- /bin/sh -c 'umount /there'
+        has "$(fails 7 soute verify there)" 'mount."/there"'
+        systemctl set-property soute@there TasksMax=99
+        has "$(fails 7 soute verify --json there)" '"field": "limits.tasks"'
+        fails 7 soute verify >/dev/null
+        soute restart there
+        is "" "$(soute verify there)"
+        soute stop there
+        has "$(soute verify there 2>&1)" "does not run"
+        fails 4 soute verify no-such >/dev/null
+        ip link delete br-there"#,
+    );
+}
+
+fn a_killed_apply_is_told_of_and_finished(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        ip link add br-kill up type bridge
+        one=('[limits]' 'tasks = 50' '[[network]]' 'bridge = "br-kill"' 'address = "10.79.1.2/24"' '[hosts]' 'db = "10.0.0.1"')
+        two=('[limits]' 'tasks = 60' 'memory = "64M"' '[[network]]' 'bridge = "br-kill"' 'address = ["10.79.1.2/24", "10.79.1.3/24"]' \
+            '[[network]]' 'bridge = "br-kill"' 'address = "10.79.2.2/24"' '[hosts]' 'db = "10.0.0.2"')
+        define killed "${one[@]}"
+        soute start killed
+        pid=$(pid killed)
+        for ((try = 0; try < 30; try++)); do
+            if ((try % 2)); then define killed "${one[@]}"; else define killed "${two[@]}"; fi
+            soute apply killed >/dev/null 2>&1 &
+            sleep $(printf '0.0%02d' $((try * 3)))
+            kill -9 $! 2>/dev/null || true
+            wait $! 2>/dev/null || true
+            # Either nothing is left to do, or it is said.
+            status=0
+            soute verify killed >/dev/null 2>&1 || status=$?
+            [ $status = 0 ] || [ $status = 7 ] || die "verify ended with $status"
+            if [ $status = 0 ]; then is "" "$(soute diff killed)"; fi
+            soute apply killed >/dev/null
+            is "" "$(soute verify killed 2>&1)"
+        done
+        is $pid "$(pid killed)"
+        soute stop killed
+        ip link delete br-kill"#,
+    );
+}
