@@ -8,6 +8,7 @@ use crate::definition::types::escaped;
 use crate::error::{Context, Error, Exit, Result};
 use crate::file;
 use crate::image::ids::Pool;
+use crate::image::remote::cosign::Rule;
 use crate::layout::Layout;
 
 /// As of a definition.
@@ -20,6 +21,8 @@ pub struct Host {
     pub layout: Layout,
     /// Which ids containers may have.
     pub pool: Pool,
+    /// Which images of registries have to be signed, and by whom.
+    pub verify: Vec<Rule>,
 }
 
 #[derive(Deserialize, Default)]
@@ -27,6 +30,7 @@ pub struct Host {
 struct Settings {
     store: Option<PathBuf>,
     id_pool: Option<IdPool>,
+    verify: Vec<Rule>,
 }
 
 #[derive(Deserialize)]
@@ -60,15 +64,21 @@ impl Host {
             Some(IdPool { first, last }) if first < last => Pool { first, last },
             Some(_) => return Err(invalid("id-pool: first must be below last")),
         };
+        let verify = settings.verify;
+        if let Some(Rule { prefix, .. }) = verify.iter().find(|rule| !rule.is_possible()) {
+            return Err(invalid(&format!(
+                "verify: {prefix:?}: a prefix is a host, with or without parts of a name, and a key has an absolute path"
+            )));
+        }
         match settings.store {
-            None => Ok(Self { layout, pool }),
+            None => Ok(Self { layout, pool, verify }),
             Some(store)
                 if !plain(&store) || store.as_os_str().as_encoded_bytes().iter().any(|b| b" \"'\\%".contains(b)) =>
             {
                 // systemd writes the path into units without quotes, and limits of the disks would not outlast a reload.
                 Err(invalid("store: a blank, a quote, a backslash, a percent sign or a control character is in it"))
             }
-            Some(store) if store.is_absolute() => Ok(Self { layout: layout.with_store(store), pool }),
+            Some(store) if store.is_absolute() => Ok(Self { layout: layout.with_store(store), pool, verify }),
             Some(_) => Err(invalid("store: must be an absolute path")),
         }
     }
@@ -97,6 +107,19 @@ mod tests {
         let host = load("store = \"/srv/soute\"\nid-pool = { first = 1000000, last = 2000000 }").unwrap();
         assert_eq!(host.layout.disks(), PathBuf::from("/srv/soute/disks"));
         assert_eq!(host.pool, Pool { first: 1_000_000, last: 2_000_000 });
+    }
+
+    #[test]
+    fn names_may_need_a_signature() {
+        let host = load("[[verify]]\nprefix = \"a.b/c\"\nkey = \"/etc/soute/keys/c.pub\"").unwrap();
+        assert_eq!(host.verify, [Rule { prefix: "a.b/c".into(), key: "/etc/soute/keys/c.pub".into() }]);
+        for (prefix, key) in
+            [("", "/k"), ("a b", "/k"), ("a.b/../c", "/k"), ("a.b", "k"), ("https://a.b", "/k"), ("nginx", "/k")]
+        {
+            let text = format!("[[verify]]\nprefix = \"{prefix}\"\nkey = \"{key}\"");
+            assert_eq!(load(&text).unwrap_err().exit(), Exit::Invalid, "{text}");
+        }
+        assert!(load("[[verify]]\nprefix = \"a.b\"").is_err());
     }
 
     #[test]

@@ -60,8 +60,9 @@ pub struct Elsewhere {
 
 impl Elsewhere {
     /// As the store has it.
-    pub fn terms(self) -> Terms {
+    pub fn terms(self, host: &Host) -> Terms {
         Terms {
+            rules: host.verify.clone(),
             insecure: self.insecure,
             digest: self.digest,
             trust_file_system: self.trust_file_system,
@@ -163,7 +164,7 @@ impl Import {
             declared: self.declares.declared(),
         };
         let progress = &mut |done, total| bar::show(&bar, done, total);
-        let imported = import(&host.layout, &self.name, &self.source, &self.elsewhere.terms(), &options, progress);
+        let imported = import(&host.layout, &self.name, &self.source, &self.elsewhere.terms(host), &options, progress);
         bar.finish_and_clear();
         eprintln!("{}", stored(&self.name, &imported?));
         Ok(ExitCode::SUCCESS)

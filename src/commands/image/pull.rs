@@ -37,7 +37,7 @@ impl Pull {
         let options = Options { used_by: &on_image, ..Options::default() };
         let bar = bar::new(format!("pulling {}", self.name));
         let progress = &mut |done, total| bar::show(&bar, done, total);
-        let pulled = bring::pull(&host.layout, &self.name, &source, &self.elsewhere.terms(), &options, progress);
+        let pulled = bring::pull(&host.layout, &self.name, &source, &self.elsewhere.terms(host), &options, progress);
         bar.finish_and_clear();
         match pulled? {
             Some(info) => eprintln!("{}", stored(&self.name, &info)),

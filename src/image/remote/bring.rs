@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::client::{Client, Patience};
+use super::cosign::{self, Rule};
 use super::reference::Reference;
 use super::registry::{self, Remote};
 use super::server::{self, Offer};
@@ -24,6 +25,8 @@ pub struct Terms {
     pub digest: Option<Digest>,
     /// The kernel may read a file system that somebody elsewhere made.
     pub trust_file_system: bool,
+    /// Which names have to be signed, and by whom.
+    pub rules: Vec<Rule>,
     /// How long its server may take.
     pub patience: Patience,
 }
@@ -84,10 +87,12 @@ fn look(layout: &Layout, source: &Source, terms: &Terms) -> Result<Image> {
     match source {
         Source::Registry(reference) => {
             let reference = pinned(reference, terms)?;
-            let remote = registry::find(client(), &reference)?;
-            let verified = match terms.insecure && reference.digest.is_none() {
-                true => Verified::No,
-                false => Verified::Digest,
+            let rule = cosign::rule(&terms.rules, &reference);
+            let remote = registry::find(client(), &reference, rule)?;
+            let verified = match (rule, &reference.digest) {
+                (Some(_), _) => Verified::Signature,
+                (None, None) if terms.insecure => Verified::No,
+                _ => Verified::Digest,
             };
             Ok(Image::Registry(Box::new(remote), verified))
         }

@@ -2,13 +2,15 @@
 //!
 //! [`source`] is what the user wrote. [`registry`] finds an image behind it and [`download`] brings its layers, which
 //! [`oci`](super::oci) then unpacks; [`server`] brings one file, and by [`sums`] and [`signature`] what vouches for it.
-//! Below both of them is [`client`]: TLS by the host's certificates, no credentials to anybody else, and an end to
+//! [`cosign`] is for
+//! registries what the latter is for servers. Below all of them is [`client`]: TLS by the host's certificates, no credentials to anybody else, and an end to
 //! everything, in bytes and in time.
 
 pub mod base64;
 pub mod bring;
 pub mod challenge;
 pub mod client;
+pub mod cosign;
 pub mod credentials;
 pub mod download;
 pub mod reference;

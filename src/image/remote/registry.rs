@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
 use super::challenge::Challenge;
 use super::client::{Ask, Client, Response, shown};
+use super::cosign::{self, MAX_PAYLOAD, Rule, Signed};
 use super::credentials::{self, Credentials};
 use super::download;
 use super::reference::Reference;
@@ -56,10 +58,15 @@ impl Remote {
     }
 }
 
-/// Finds the image for this machine.
-pub fn find(client: Client, reference: &Reference) -> Result<Remote> {
+/// Finds the image for this machine. A name with a rule has to be signed by the rule's key.
+pub fn find(client: Client, reference: &Reference, rule: Option<&Rule>) -> Result<Remote> {
     let repository = Arc::new(Repository::new(client, reference)?);
     let (top, bytes) = repository.top()?;
+    if let Some(Rule { prefix, key }) = rule {
+        let key = repository.client.root().join(key.strip_prefix("/").unwrap_or(key));
+        let signed = repository.check_signatures(&key, &top.digest);
+        signed.with_context(|| format!("images of {prefix} have to be signed"))?;
+    }
     let pinned = top.digest.clone();
     let documents = BTreeMap::from([(pinned.clone(), bytes)]);
     let asked = repository.clone();
@@ -96,6 +103,32 @@ impl Repository {
             true => Ok((top, bytes)),
             false => Err(Error::failed(format!("it is not an image but {}", escaped(&top.media_type)))),
         }
+    }
+
+    /// One of the signatures beside an image has to be by this key.
+    fn check_signatures(&self, key: &Path, image: &Digest) -> Result<()> {
+        let tag = cosign::tag(image);
+        let (_, _, manifest) = self.manifest(&tag).map_err(|error| match error.exit() {
+            Exit::NotFound => Error::failed(format!("there is no signature of {image}")),
+            _ => error,
+        })?;
+        let mut refused = Error::failed(format!("there is no signature of {image}"));
+        for signed in cosign::signatures(&manifest).with_context(|| tag.clone())? {
+            match self.check_signature(key, &signed, image) {
+                Ok(()) => return Ok(()),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    fn check_signature(&self, key: &Path, signed: &Signed, image: &Digest) -> Result<()> {
+        let Signed { payload, signature } = signed;
+        let bytes = retried(self.client.patience().pause, || self.blob(payload, 0)?.document(MAX_PAYLOAD))?;
+        if Digest::of(&bytes) != *payload {
+            return Err(Error::failed(format!("what came for {payload} has the digest {}", Digest::of(&bytes))));
+        }
+        cosign::check(key, &bytes, signature, image)
     }
 
     /// A manifest by tag or digest: its type, its digest as the registry has it, and itself.

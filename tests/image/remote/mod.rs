@@ -5,6 +5,7 @@ mod broken;
 mod files;
 mod registry;
 mod scripted;
+mod signed;
 mod tokens;
 
 use std::time::Duration;

@@ -96,6 +96,7 @@ pub fn body(stream: &mut TcpStream, media_type: &str, bytes: &[u8]) -> std::io::
 }
 
 /// A small image, as the blobs that a registry has of it.
+#[derive(Debug, Clone)]
 pub struct Image {
     pub manifest: Vec<u8>,
     pub config: Vec<u8>,

@@ -3,9 +3,13 @@
 use std::fs;
 use std::net::TcpStream;
 
+use soute::image::remote::bring::Terms;
+use soute::image::remote::cosign::Rule;
+use soute::image::store::Verified;
 use soute::layout::Layout;
 
 use super::scripted::{Image, Request, Scripted, body, head};
+use super::signed::public_key;
 use super::{authority, import, store, terms};
 
 const LOGIN: &str = "dXNlcjpzZWNyZXQ=";
@@ -14,10 +18,18 @@ const LOGIN: &str = "dXNlcjpzZWNyZXQ=";
 fn asked(
     answer: impl Fn(&Image, &Request, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
 ) -> (Result<(), String>, Vec<Request>) {
+    asked_with(&Image::new(1000), &[], answer)
+}
+
+pub fn asked_with(
+    image: &Image,
+    rules: &[Rule],
+    answer: impl Fn(&Image, &Request, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+) -> (Result<(), String>, Vec<Request>) {
     let dir = tempfile::tempdir().unwrap();
     authority::make(dir.path());
-    let image = Image::new(1000);
-    let scripted = Scripted::start(move |request, stream| answer(&image, request, stream));
+    let known = image.clone();
+    let scripted = Scripted::start(move |request, stream| answer(&known, request, stream));
     let pass = format!("proxy_pass http://127.0.0.1:{}; proxy_set_header Host $http_host;", scripted.port);
     let nginx = authority::nginx(dir.path(), &format!("location / {{ {pass} }}"));
     let host = Layout::new(dir.path().join("host"));
@@ -27,8 +39,17 @@ fn asked(
     let file = host.root().join("run/containers/0/auth.json");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(&file, format!(r#"{{"auths":{{"127.0.0.1:{}":{{"auth":"{LOGIN}"}}}}}}"#, nginx.port)).unwrap();
-    let imported = import(&host, "app", &format!("docker://127.0.0.1:{}/app", nginx.port), &terms());
+    for rule in rules {
+        let key = host.root().join(rule.key.strip_prefix("/").unwrap());
+        fs::create_dir_all(key.parent().unwrap()).unwrap();
+        fs::write(key, public_key()).unwrap();
+    }
+    let prefix = |rule: &Rule| Rule { prefix: rule.prefix.replace("PORT", &nginx.port.to_string()), ..rule.clone() };
+    let terms = Terms { rules: rules.iter().map(prefix).collect(), ..terms() };
+    let imported = import(&host, "app", &format!("docker://127.0.0.1:{}/app", nginx.port), &terms);
     assert_eq!(store(&host).len(), usize::from(imported.is_ok()));
+    let verified = imported.as_ref().ok().and_then(|info| info.verified);
+    assert!(imported.is_err() || (verified == Some(Verified::Signature)) != rules.is_empty());
     (imported.map(drop).map_err(|error| error.to_string()), scripted.requests())
 }
 
