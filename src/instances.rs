@@ -33,6 +33,13 @@ impl Instance {
         Self { name: name.to_owned(), image: image.to_owned(), started, pid, addresses }
     }
 
+    /// The process is still that of the container.
+    pub fn is_up(&self) -> bool {
+        let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).unwrap_or_default();
+        let unit = format!("soute@{}.service", self.name);
+        groups.lines().any(|line| line.starts_with("0::") && line.split('/').any(|part| part == unit))
+    }
+
     fn line(&self) -> String {
         format!("{}\t{}\t{}\t{}\t{}", self.name, self.image, self.started, self.pid, self.addresses.join(","))
     }

@@ -1,5 +1,6 @@
 //! Gathers what planning needs to know of the host.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,7 @@ pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -
         runner: runner()?,
         image,
         ids,
+        addresses: BTreeMap::new(),
         machine_id: machine_id(host)?,
         memory: memory()?,
         tasks: number(Path::new("/proc/sys/kernel/pid_max"))?,

@@ -162,7 +162,7 @@ impl Entry {
         if self.state == "running" && is_frozen(&cgroup) {
             self.state = "frozen";
         }
-        let noted = noted.iter().find(|instance| instance.name == self.name && belongs(instance.pid, &unit.name));
+        let noted = noted.iter().find(|instance| instance.name == self.name && instance.is_up());
         self.instance = match noted {
             Some(instance) => Some(instance.clone()),
             None => self.ask(manager, &unit.name)?,
@@ -230,11 +230,6 @@ fn memory(cgroup: &Path) -> Option<u64> {
 pub fn is_frozen(cgroup: &Path) -> bool {
     let events = fs::read_to_string(cgroup.join("cgroup.events"));
     events.is_ok_and(|events| events.lines().any(|line| line == "frozen 1"))
-}
-
-fn belongs(pid: i32, unit: &str) -> bool {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    groups.lines().any(|line| line.starts_with("0::") && line.split('/').any(|part| part == unit))
 }
 
 /// "exited 1", "killed KILL": as the clean-up has noted it; nothing for one that was stopped, or ended well.

@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use super::addresses::{self, Addresses};
 use super::facts;
 use super::progress::Progress;
 use super::targets;
@@ -20,9 +21,10 @@ use crate::image::disk::{self, Disk, DiskRecord};
 use crate::image::lock::Lock;
 use crate::image::store::{ImageInfo, Store};
 use crate::image::{ids, volume};
+use crate::names;
 use crate::network::{self, Netlink};
 use crate::output::diagnostics;
-use crate::plan::{self, Link, LinkKind, Plan};
+use crate::plan::{self, Facts, Link, LinkKind, Plan};
 use crate::sandbox::cgroup;
 use crate::settings::Host;
 use crate::systemd::{Manager, Start, Started};
@@ -112,7 +114,8 @@ impl<'a> Launch<'a> {
                 volume::open(&self.host.layout, volume)?;
             }
         }
-        let plan = build(self.host, loaded, &settled.definition, settled.image, disk.record.ids)?;
+        let addresses = self.addresses(loaded, durable)?;
+        let plan = build(self.host, loaded, &settled.definition, settled.image, disk.record.ids, addresses)?;
         let _lock = Lock::name(&self.host.layout, &loaded.name)?;
         plan::declare(&self.host.layout.state(&loaded.name), &settled.definition)?;
         Ok(plan)
@@ -131,6 +134,17 @@ impl<'a> Launch<'a> {
         }
     }
 
+    fn addresses(&self, loaded: &Loaded, durable: bool) -> Result<Addresses> {
+        if !addresses::are_wanted(&loaded.definition) {
+            return Ok(Addresses::new());
+        }
+        let wait = is_launcher().then_some(BRIDGE_WAIT);
+        if wait.is_some() {
+            self.manager.rest();
+        }
+        addresses::assign(&self.host.layout, loaded, wait, durable)
+    }
+
     /// Tells systemd, and waits for the container to be ready.
     pub fn run(&self, plan: &Plan) -> Result<()> {
         self.begin(plan, Vec::new(), false).map(drop)
@@ -138,6 +152,9 @@ impl<'a> Launch<'a> {
 
     /// The same with descriptors for the unit; with `ends`, for a caller who waits for the end.
     pub fn begin<'s>(&'s self, plan: &Plan, fds: Vec<(&str, BorrowedFd<'_>)>, ends: bool) -> Result<Started<'s>> {
+        if let Some((other, address)) = names::holder(&self.host.layout, plan) {
+            return Err(Error::failed(format!("{other}, which runs, has the address {address} on the same bridge")));
+        }
         self.wait_for_bridges(plan)?;
         self.snapshot(plan)?;
         if let Some(slice) = &plan.slice {
@@ -156,7 +173,7 @@ impl<'a> Launch<'a> {
         if plan.links.is_empty() {
             return Ok(());
         }
-        let launcher = std::env::var_os("SOUTE_LAUNCHER").is_some();
+        let launcher = is_launcher();
         if launcher {
             self.manager.rest();
         }
@@ -207,6 +224,11 @@ pub fn check_neighbours(host: &Host, loaded: &Loaded) -> Result<()> {
     if faults.fatal() { Err(refuse(&faults.0)) } else { Ok(()) }
 }
 
+/// At boot whoever makes what is missing may be slower than we are.
+fn is_launcher() -> bool {
+    std::env::var_os("SOUTE_LAUNCHER").is_some()
+}
+
 /// The plan that a start would make now, with nothing recorded for it.
 pub fn preview(host: &Host, loaded: &Loaded) -> Result<Plan> {
     let settled = Settled::new(host, loaded)?;
@@ -219,8 +241,16 @@ pub fn would_be(host: &Host, loaded: &Loaded) -> Result<Plan> {
     Settled::new(host, loaded)?.build(host, loaded)
 }
 
-fn build(host: &Host, loaded: &Loaded, definition: &Definition, image: ImageInfo, ids: Option<u32>) -> Result<Plan> {
-    let mut plan = Plan::build(definition, &facts::facts(host, loaded, image, ids)?)?;
+fn build(
+    host: &Host,
+    loaded: &Loaded,
+    definition: &Definition,
+    image: ImageInfo,
+    ids: Option<u32>,
+    addresses: Addresses,
+) -> Result<Plan> {
+    let facts = Facts { addresses, ..facts::facts(host, loaded, image, ids)? };
+    let mut plan = Plan::build(definition, &facts)?;
     plan.fingerprint = fingerprint(loaded);
     Ok(plan)
 }
@@ -256,7 +286,8 @@ impl Settled {
     }
 
     fn build(self, host: &Host, loaded: &Loaded) -> Result<Plan> {
-        build(host, loaded, &self.definition, self.image, self.disk.and_then(|disk| disk.record.ids))
+        let addresses = addresses::given(&host.layout, &loaded.name, &self.definition)?;
+        build(host, loaded, &self.definition, self.image, self.disk.and_then(|disk| disk.record.ids), addresses)
     }
 }
 

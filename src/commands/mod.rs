@@ -1,5 +1,6 @@
 //! What users type: one file a verb, each with its arguments and what it does with them.
 
+mod addresses;
 mod apply;
 mod attach;
 mod audit;

@@ -53,27 +53,15 @@ impl Next {
         let files = self.plan.sandbox.files != current.runs.sandbox.files;
         let target = if links || files { target(host, &current.name)? } else { None };
         if let Some(target) = &target {
-            self.inside(target, &current.runs, &self.plan, links)?;
-            names::change(&host.layout, &current.runs, &self.plan)?;
+            inside(host, target, &current.runs, &self.plan, links)?;
         }
         if !properties.is_empty() {
             manager.set_properties(&unit(&current.name), &properties).inspect_err(|_| {
                 // The first error is the one to tell.
-                let _ = target.as_ref().map(|target| self.inside(target, &self.plan, &current.runs, links));
-                let _ = names::change(&host.layout, &self.plan, &current.runs);
+                let _ = target.as_ref().map(|target| inside(host, target, &self.plan, &current.runs, links));
             })?;
         }
         self.note(host, current)
-    }
-
-    /// Wires and files.
-    fn inside(&self, target: &Target, from: &Plan, to: &Plan, links: bool) -> Result<()> {
-        if links {
-            let netns = target.proc("ns/net", OFlags::RDONLY)?;
-            network::change(&from.links, &to.links, &netns)?;
-        }
-        let top = target.proc("root", OFlags::PATH | OFlags::DIRECTORY)?;
-        rewrite(top.as_fd(), from, to)
     }
 
     fn note(&self, host: &Host, current: &Current) -> Result<()> {
@@ -94,6 +82,17 @@ impl Next {
         }
         Ok(())
     }
+}
+
+/// Wires, names and files.
+fn inside(host: &Host, target: &Target, from: &Plan, to: &Plan, links: bool) -> Result<()> {
+    if links {
+        let netns = target.proc("ns/net", OFlags::RDONLY)?;
+        network::change(&from.links, &to.links, &netns)?;
+    }
+    names::change(&host.layout, from, to)?;
+    let top = target.proc("root", OFlags::PATH | OFlags::DIRECTORY)?;
+    rewrite(top.as_fd(), from, to)
 }
 
 fn is_network(change: &Change) -> bool {

@@ -8,7 +8,7 @@ const KEYS: [(&str, &[&str]); 3] =
     [("", &["watchdog", "publish", "credentials", "health"]), ("disk", &["size"]), ("network", &["rate"])];
 
 /// Values of keys that are here already.
-const VALUES: [(&str, &[&str]); 2] = [("ready", &["healthy"]), ("network.address", &["dhcp", "auto"])];
+const VALUES: [(&str, &[&str]); 2] = [("ready", &["healthy"]), ("network.address", &["dhcp"])];
 
 fn is_later_key(table: &str, key: &str) -> bool {
     KEYS.iter().any(|(path, keys)| *path == table && keys.contains(&key))

@@ -1,6 +1,8 @@
 //! What others have to know of a container, read from the merged tree without decoding it: order and boot, addresses.
 //! Values that are not understood are left out; decoding reports them.
 
+use std::net::IpAddr;
+
 use super::decode;
 use super::merge::Parsed;
 use super::search::{Found, Replica};
@@ -30,6 +32,8 @@ pub struct Outline {
     pub bridges: Vec<String>,
     /// What must be unlike any other container's.
     pub claims: Vec<(Claim, Origin)>,
+    /// Addresses that it mentions in any way.
+    pub mentioned: Vec<IpAddr>,
 }
 
 /// Something that only one container can have.
@@ -59,7 +63,11 @@ impl Outline {
             after: understood(get("after")),
             bridges: Vec::new(),
             claims: Vec::new(),
+            mentioned: Vec::new(),
         };
+        for key in ["network", "hosts", "dns"] {
+            get(key).into_iter().for_each(|node| mentioned(node, &mut outline.mentioned));
+        }
         for link in get("network").map(Node::elements).unwrap_or_default() {
             outline.claim(link);
         }
@@ -78,6 +86,7 @@ impl Outline {
             after: vec![],
             bridges: vec![],
             claims: vec![],
+            mentioned: vec![],
         }
     }
 
@@ -120,6 +129,16 @@ impl Outline {
             Dependency::Container(name) => Some((name, origin)),
             Dependency::Unit(_) => None,
         })
+    }
+}
+
+/// Every address below a node, with a prefix or without.
+fn mentioned(node: &Node, list: &mut Vec<IpAddr>) {
+    match &node.value {
+        Value::Text(text) => list.extend(text.split('/').next().and_then(|text| text.parse::<IpAddr>().ok())),
+        Value::List(nodes) => nodes.iter().for_each(|node| mentioned(node, list)),
+        Value::Table(table) => table.values().for_each(|node| mentioned(node, list)),
+        _ => {}
     }
 }
 

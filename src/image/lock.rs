@@ -79,6 +79,11 @@ impl Lock {
         take(layout, ".instances", FlockOperation::LockExclusive)
     }
 
+    /// Waits for the lock of the addresses that containers are given.
+    pub fn addresses(layout: &Layout) -> Result<Self> {
+        take(layout, ".addresses", FlockOperation::LockExclusive)
+    }
+
     /// Waits for the lock of the names that containers know each other by.
     pub fn names(layout: &Layout) -> Result<Self> {
         take(layout, ".names", FlockOperation::LockExclusive)

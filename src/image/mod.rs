@@ -4,6 +4,7 @@
 //! [`copy`], and [`ids`] gives that copy its range of ids. Everything appears whole or not at all ([`staging`]), and
 //! every file is reached through a directory's descriptor, as the trees are hostile input.
 
+pub mod addresses;
 pub mod access;
 pub mod acl;
 pub mod archive;

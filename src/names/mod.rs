@@ -4,16 +4,15 @@
 //! Those on the same bridges have the same names behind what is their own, so that one change is computed and written to
 //! all of them: for each other container a file is opened and a few bytes are written.
 
+mod files;
 mod registry;
 mod section;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd, OwnedFd};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, ftruncate, openat, openat2};
-use rustix::io::{Errno, pwrite};
-use sha2::{Digest, Sha256};
+use rustix::fs::fstat;
 
 use crate::error::{Context, Error, Result};
 use crate::file;
@@ -21,8 +20,8 @@ use crate::image::lock::Lock;
 use crate::instances;
 use crate::layout::{Layout, make_private};
 use crate::plan::{FileSource, Link, Plan, Port};
+use files::{Files, write_at};
 use registry::Member;
-use section::Change;
 
 /// The file's name in the state directory.
 pub const HOSTS: &str = "hosts";
@@ -64,35 +63,33 @@ pub fn join(layout: &Layout, plan: &Plan) -> Result<()> {
     update(layout, Some(&plan.name), |members| {
         members.retain(|other| other.name != member.name);
         members.push(member);
+        Ok(())
     })
 }
 
-/// A container that runs has other lines of its own, other addresses or other links. The file stays the one that it sees.
-pub fn change(layout: &Layout, old: &Plan, new: &Plan) -> Result<()> {
-    let (Some(was), Some(own)) = (of(old), of(new)) else { return Ok(()) };
-    if was.content == own.content && old.links == new.links {
+/// What a container that runs has become. Its own lines may have moved all others.
+pub fn change(layout: &Layout, from: &Plan, to: &Plan) -> Result<()> {
+    let (Some(old), Some(new)) = (of(from), of(to)) else { return Ok(()) };
+    if old.content == new.content && from.links == to.links {
         return Ok(());
     }
-    let rewrite = || -> Result<Member> {
-        let text = file::read(&path(layout, &new.name), LARGEST)?.unwrap_or_default();
-        let (head, others) = text.rsplit_once(MARK).ok_or_else(|| Error::failed("it is not as it was made"))?;
-        // The new lines, where who was about to write them was killed. The longer first, which may end as the other does.
-        let mut known = [was.content.as_str(), own.content.as_str()];
-        known.sort_by_key(|lines| std::cmp::Reverse(lines.len()));
-        let image = known.iter().find_map(|lines| head.strip_suffix(lines));
-        let image = image.ok_or_else(|| Error::failed("it is not as it was made"))?;
-        let head = [image, &own.content, MARK].concat();
-        let text = format!("{head}{others}");
-        let file = Files::open(layout)?.hosts(&new.name)?;
-        write_at(&file, 0, text.as_bytes())?;
-        ftruncate(&file, text.len() as u64)?;
-        Ok(member(new, own, head.len() as u64))
-    };
-    let member = rewrite().with_context(|| format!("cannot change the hosts file of {}", new.name))?;
-    update(layout, Some(&new.name), |members| {
-        members.retain(|other| other.name != member.name);
-        members.push(member);
+    update(layout, Some(&to.name), |members| {
+        let base = replace_own(layout, &to.name, old, new)?;
+        members.retain(|other| other.name != to.name);
+        members.push(member(to, new, base));
+        Ok(())
     })
+}
+
+/// The other way round where an earlier try was killed.
+fn replace_own(layout: &Layout, name: &str, old: &FileSource, new: &FileSource) -> Result<u64> {
+    let text = file::read(&path(layout, name), LARGEST)?.unwrap_or_default();
+    let own = text.rfind(MARK).map_or("", |mark| &text[..mark]);
+    let (longer, shorter) = if old.content.len() > new.content.len() { (old, new) } else { (new, old) };
+    let image = own.strip_suffix(&longer.content).or_else(|| own.strip_suffix(&shorter.content)).unwrap_or(own);
+    let own = [image, &new.content, MARK].concat();
+    write_at(&Files::open(layout)?.hosts(name)?, 0, own.as_bytes())?;
+    own.len().try_into().map_err(Error::failed)
 }
 
 /// A container has ended, or its start has not begun.
@@ -100,7 +97,10 @@ pub fn leave(layout: &Layout, name: &str) -> Result<()> {
     if !layout.names().exists() {
         return Ok(());
     }
-    update(layout, None, |members| members.retain(|member| member.name != name))
+    update(layout, None, |members| {
+        members.retain(|member| member.name != name);
+        Ok(())
+    })
 }
 
 /// Forgets who does not run any more, as a killed clean-up leaves it.
@@ -112,6 +112,7 @@ pub fn repair(layout: &Layout) -> Result<()> {
         // Who joins at this moment is among those that run already.
         let running = instances::read(layout);
         members.retain(|member| running.iter().any(|instance| instance.name == member.name));
+        Ok(())
     })
 }
 
@@ -120,25 +121,60 @@ fn all_again(layout: &Layout) -> Vec<Member> {
     instances::read(layout).iter().filter_map(|instance| found_again(layout, &instance.name)).collect()
 }
 
-fn found_again(layout: &Layout, name: &str) -> Option<Member> {
+/// Where the names of others begin, as its file says.
+fn base_of(layout: &Layout, name: &str) -> Option<u64> {
     let text = file::read(&path(layout, name), LARGEST).ok()??;
-    let base = text.rfind(MARK)? + MARK.len();
+    (text.rfind(MARK)? + MARK.len()).try_into().ok()
+}
+
+fn found_again(layout: &Layout, name: &str) -> Option<Member> {
+    let base = base_of(layout, name)?;
     let plan = Plan::read(&layout.state(name)).ok()?;
-    Some(member(&plan, of(&plan)?, base.try_into().ok()?))
+    Some(member(&plan, of(&plan)?, base))
+}
+
+/// Who else runs on a bridge, whatever its VLAN, and with which addresses.
+pub fn addresses_of_others(layout: &Layout, name: &str, bridge: &str) -> Vec<(String, IpAddr)> {
+    let text = file::read(&layout.names().join(REGISTRY), LARGEST).ok().flatten().unwrap_or_default();
+    let others = registry::parse(&text).into_iter().filter(|member| member.name != name);
+    let there = |member: Member| {
+        let links = member.links.into_iter().filter(|(segment, _)| segment.split(':').next() == Some(bridge));
+        links.flat_map(|(_, addresses)| addresses).map(|address| (member.name.clone(), address)).collect::<Vec<_>>()
+    };
+    others.flat_map(there).collect()
+}
+
+/// Who else runs where this container is about to, with an address of its.
+pub fn holder(layout: &Layout, plan: &Plan) -> Option<(String, IpAddr)> {
+    let text = file::read(&layout.names().join(REGISTRY), LARGEST).ok()??;
+    let own: BTreeSet<(String, IpAddr)> = plan.links.iter().filter_map(segment_of).flat_map(pairs).collect();
+    let others = registry::parse(&text).into_iter().filter(|member| member.name != plan.name);
+    let held = |member: Member| {
+        let name = member.name.clone();
+        let mut all = member.links.into_iter().flat_map(pairs);
+        all.find(|pair| own.contains(pair)).map(|(_, address)| (name, address))
+    };
+    let is_up = |name: &str| instances::read(layout).iter().any(|one| one.name == name && one.is_up());
+    others.filter_map(held).find(|(name, _)| is_up(name))
+}
+
+fn pairs((segment, addresses): (String, Vec<IpAddr>)) -> impl Iterator<Item = (String, IpAddr)> {
+    addresses.into_iter().map(move |address| (segment.clone(), address))
 }
 
 fn member(plan: &Plan, own: &FileSource, base: u64) -> Member {
-    let link = |link: &Link| {
-        let addresses = link.addresses.iter().map(|cidr| cidr.address).collect();
-        Some((segment(link.port()?), addresses))
-    };
     Member {
         name: plan.name.clone(),
         hostname: plan.sandbox.hostname.clone(),
         base,
         hidden: names(&own.content).map(str::to_owned).collect(),
-        links: plan.links.iter().filter_map(link).collect(),
+        links: plan.links.iter().filter_map(segment_of).collect(),
     }
+}
+
+/// Where a link is, and which addresses it has there.
+fn segment_of(link: &Link) -> Option<(String, Vec<IpAddr>)> {
+    Some((segment(link.port()?), link.addresses.iter().map(|cidr| cidr.address).collect()))
 }
 
 /// Those with the same one hear each other: ports of a bridge, in one VLAN of it. 1 is that of ports which name none.
@@ -156,7 +192,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// `fresh` is whose file says nothing of others yet.
-fn update(layout: &Layout, fresh: Option<&str>, change: impl FnOnce(&mut Vec<Member>)) -> Result<()> {
+fn update(layout: &Layout, fresh: Option<&str>, change: impl FnOnce(&mut Vec<Member>) -> Result<()>) -> Result<()> {
     let _lock = Lock::names(layout)?;
     let directory = layout.names();
     make_private(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
@@ -165,104 +201,25 @@ fn update(layout: &Layout, fresh: Option<&str>, change: impl FnOnce(&mut Vec<Mem
     let lost = known.is_none();
     let before = known.unwrap_or_else(|| all_again(layout));
     let mut after = before.clone();
-    change(&mut after);
     let writing = directory.join(WRITING);
     let torn = lost || writing.exists();
-    if after == before && !torn && fresh.is_none() {
-        return Ok(());
-    }
     let write = || -> Result<()> {
+        if fresh.is_some() {
+            file::write(&writing, b"", 0o600)?;
+        }
+        change(&mut after)?;
+        if torn {
+            after.iter_mut().for_each(|member| member.base = base_of(layout, &member.name).unwrap_or(member.base));
+        }
+        if after == before && !torn && fresh.is_none() {
+            return Ok(());
+        }
         file::write(&writing, b"", 0o600)?;
         file::write(&registry, registry::text(&after).as_bytes(), 0o600)?;
-        spread(layout, &before, &after, torn, fresh)?;
+        files::spread(layout, &before, &after, torn, fresh)?;
         Ok(file::remove(&writing)?)
     };
     write().context("cannot bring the names of containers up to date")
-}
-
-/// Brings the files of all who can have noticed up to date; one that cannot be written does not keep the others from it.
-fn spread(layout: &Layout, before: &[Member], after: &[Member], torn: bool, fresh: Option<&str>) -> Result<()> {
-    let old: BTreeMap<&str, &Member> = before.iter().map(|member| (member.name.as_str(), member)).collect();
-    let new: BTreeMap<&str, &Member> = after.iter().map(|member| (member.name.as_str(), member)).collect();
-    let is_new = |member: &Member| fresh == Some(&member.name) || old.get(member.name.as_str()) != Some(&member);
-    let is_old = |member: &Member| new.get(member.name.as_str()) != Some(&member);
-    let come = after.iter().filter(|member| is_new(member));
-    let touched: BTreeSet<&str> =
-        before.iter().filter(|member| is_old(member)).chain(come).flat_map(Member::bridges).collect();
-    let files = Files::open(layout)?;
-    let of_now: BTreeSet<BTreeSet<&str>> = after.iter().map(Member::bridges).collect();
-    let mut failed = None;
-    for bridges in of_now.iter().filter(|bridges| torn || !bridges.is_disjoint(&touched)) {
-        let template = layout.names().join(file_name(bridges));
-        let known = file::read(&template, LARGEST).ok().flatten().filter(|_| !torn);
-        let text = known.clone().unwrap_or_default();
-        let change = Change::between(&text, &registry::lines(after, bridges));
-        let next = change.apply(&text, &[]);
-        for member in after.iter().filter(|member| member.bridges() == *bridges) {
-            let same_text = |old: &&Member| fresh != Some(&member.name) && old.has_text_of(member);
-            let written = match old.get(member.name.as_str()).filter(|old| known.is_some() && same_text(old)) {
-                Some(_) => files.write(member, &change),
-                None => files.write_whole(member, &next),
-            };
-            match written {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => drop(failed.get_or_insert((errno, &member.name))),
-            }
-        }
-        file::write(&template, next.as_bytes(), 0o600)?;
-    }
-    for bridges in before.iter().map(Member::bridges).filter(|bridges| !of_now.contains(bridges)) {
-        let _ = file::remove(&layout.names().join(file_name(&bridges)));
-    }
-    failed.map_or(Ok(()), |(errno, name)| Err(errno).with_context(|| format!("hosts file of {name}")))
-}
-
-/// Of the text that is the same for all who are on exactly these bridges.
-fn file_name(bridges: &BTreeSet<&str>) -> String {
-    let joined: Vec<_> = bridges.iter().copied().collect();
-    Sha256::digest(joined.join("/")).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The hosts files, below the directory that only root gets into.
-struct Files(OwnedFd);
-
-impl Files {
-    fn open(layout: &Layout) -> rustix::io::Result<Self> {
-        openat(CWD, layout.states(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map(Self)
-    }
-
-    /// O_NONBLOCK: on a file that somebody has a lease of, open(2) would wait for him.
-    fn hosts(&self, name: &str) -> rustix::io::Result<OwnedFd> {
-        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        openat2(&self.0, format!("{name}/{HOSTS}"), flags, Mode::empty(), how)
-    }
-
-    fn write(&self, member: &Member, change: &Change) -> rustix::io::Result<()> {
-        if change.is_empty() {
-            return Ok(());
-        }
-        let file = self.hosts(&member.name)?;
-        change
-            .writes(&member.hidden)
-            .iter()
-            .try_for_each(|(at, bytes)| write_at(&file, member.base + *at as u64, bytes))
-    }
-
-    /// For who has not read it yet, or nobody knows what is in it.
-    fn write_whole(&self, member: &Member, text: &str) -> rustix::io::Result<()> {
-        let file = self.hosts(&member.name)?;
-        let text = section::hide(text, &member.hidden);
-        write_at(&file, member.base, text.as_bytes())?;
-        ftruncate(&file, member.base + text.len() as u64)
-    }
-}
-
-fn write_at(file: impl AsFd, at: u64, bytes: &[u8]) -> rustix::io::Result<()> {
-    match pwrite(file, bytes, at)? {
-        written if written == bytes.len() => Ok(()),
-        _ => Err(Errno::NOSPC),
-    }
 }
 
 #[cfg(test)]

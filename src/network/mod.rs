@@ -2,6 +2,7 @@
 //!
 //! Nothing here starts a thread, and nothing is kept: the kernel takes the links with the container's network namespace.
 
+mod addresses;
 pub mod bridge;
 mod inside;
 pub(crate) mod link;
@@ -13,6 +14,7 @@ pub(crate) mod topology;
 
 pub use live::change;
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,7 @@ use nix::errno::Errno;
 use nix::libc::RTMGRP_LINK;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::definition::types::Cidr;
 use crate::error::{Context, Error, Exit, Result};
 use crate::plan::{Link, LinkKind, Port};
 use bridge::NewBridge;
@@ -214,6 +217,25 @@ impl Netlink {
     }
 }
 
+/// The networks that a bridge of the host is in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Networks {
+    /// By its own addresses there, but for those that it was given for a time.
+    pub own: Vec<Cidr>,
+    /// The routers that the host itself sends to by default.
+    pub routers: Vec<IpAddr>,
+}
+
+impl Netlink {
+    /// The networks of a bridge, none if it has no address.
+    pub fn networks(&mut self, bridge: &str) -> Result<Networks> {
+        let index = self.bridge(bridge)?.index;
+        let found = addresses::of_link(&mut self.socket, index)?;
+        let own = found.into_iter().filter(|found| found.permanent).map(|found| found.cidr).collect();
+        Ok(Networks { own, routers: addresses::routers(&mut self.socket, index) })
+    }
+}
+
 /// Waits until a bridge of that name is there; at boot the one who makes it may come after the launcher.
 pub fn wait_for_bridge(name: &str, timeout: Duration) -> Result<Bridge> {
     wait_for(&format!("bridge {name}"), timeout, |netlink| netlink.find_bridge(name))
@@ -225,25 +247,46 @@ pub fn wait_for_parent(name: &str, timeout: Duration) -> Result<()> {
 }
 
 fn wait_for<T>(what: &str, timeout: Duration, find: impl Fn(&mut Netlink) -> Result<Option<T>>) -> Result<T> {
-    // Listening starts before the first look, so that no bridge appears unseen in between.
-    let mut events = Socket::open(RTMGRP_LINK.cast_unsigned())?;
     let mut netlink = Netlink::open()?;
+    until(RTMGRP_LINK, timeout, || find(&mut netlink))?.ok_or_else(|| {
+        let waited = humantime::format_duration(timeout);
+        Error::new(Exit::TimedOut, format_args!("{what} does not exist, waited for {waited}"))
+    })
+}
+
+/// The same for a network of each of these families (true is IPv4), or of any where none is named; who waits in vain gets
+/// what there is.
+pub fn wait_for_networks(bridge: &str, families: &[bool], timeout: Duration) -> Result<Networks> {
+    wait_for_bridge(bridge, timeout)?;
+    let mut netlink = Netlink::open()?;
+    let complete = |networks: &Networks| {
+        let has = |family: &bool| networks.own.iter().any(|own| own.address.is_ipv4() == *family);
+        !networks.own.is_empty() && families.iter().all(has)
+    };
+    let found =
+        until(addresses::EVENTS, timeout, || netlink.networks(bridge).map(|found| complete(&found).then_some(found)))?;
+    found.map_or_else(|| Netlink::open()?.networks(bridge), Ok)
+}
+
+/// Asks again after each event of these groups; none if there was no answer in time.
+fn until<T>(groups: i32, timeout: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+    // Listening starts before the first look, so that nothing appears unseen in between.
+    let mut events = Socket::open(groups.cast_unsigned())?;
     let deadline = Instant::now() + timeout;
     loop {
-        if let Some(found) = find(&mut netlink)? {
-            return Ok(found);
+        if let Some(found) = ask()? {
+            return Ok(Some(found));
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let waited = humantime::format_duration(timeout);
-            return Err(Error::new(Exit::TimedOut, format_args!("{what} does not exist, waited for {waited}")));
+            return Ok(None);
         }
         // A millisecond more than what is left: a timeout rounded down to zero would spin.
         let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLIN)], timeout) {
             Ok(0) | Err(Errno::EINTR) => {}
             Ok(_) => events.drain(),
-            Err(errno) => return Err(errno).with_context(|| format!("cannot wait for {what}")),
+            Err(errno) => return Err(errno).context("cannot wait for what the kernel tells of links"),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What a plan needs to know of the host, besides the definition. Gathered at the edge, so that planning stays pure.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::definition::types::Cidr;
 use crate::definition::{Group, Weakening};
 use crate::image::store::ImageInfo;
 use crate::layout::Layout;
@@ -25,6 +27,8 @@ pub struct Facts {
     pub image: ImageInfo,
     /// The first of the container's ids, as recorded.
     pub ids: Option<u32>,
+    /// What links were given for `address = "auto"`, by their names.
+    pub addresses: BTreeMap<String, Vec<Cidr>>,
     /// /etc/machine-id: makes the addresses of links differ between hosts.
     pub machine_id: String,
     /// Bytes of memory.

@@ -43,6 +43,14 @@ fn names_come_and_go_with_containers(lab: &Lab) {
         has "$(soute run --network bridge=br-names,address=10.71.0.9/24 busybox -- cat /etc/hosts)" "10.71.0.3"
         lacks "$(known name-db run)" 10.71.0.9
         is "" "$(soute exec name-db -- grep '^10.71.0.9' /etc/hosts || true)"
+        # What changes while they run, changes for all.
+        define name-db 'hostname = "database"' 'hosts."api.local" = "10.71.9.9"' '[[network]]' 'bridge = "br-names"' 'address = "10.71.0.4/24"'
+        soute apply name-db
+        is 10.71.9.9 "$(known name-db api.local)"
+        is "10.71.0.2 fd00:71::2" "$(known name-db name-web)"
+        is 10.71.0.4 "$(known name-web name-db)"
+        is 10.71.0.4 "$(known name-web database)"
+        is 10.71.0.4 "$(known name-db name-db)"
         soute stop name-web name-db
         ip link delete br-names"#,
     );

@@ -25,7 +25,7 @@ pub(super) fn check(s: &mut Subject<'_>) {
         gateways(s, link, &at, &mut routers);
         routes(s, link, &at);
         vlans(s, link, &at);
-        let least = if link.address.iter().any(|cidr| cidr.address.is_ipv6()) { 1280 } else { 68 };
+        let least = if link.addresses().any(|cidr| cidr.address.is_ipv6()) { 1280 } else { 68 };
         if link.mtu.is_some_and(|mtu| !(least..=65535).contains(&mtu)) {
             let fault = wrong(format!("an mtu is from {least} to 65535"));
             s.say(&["network", &at, "mtu"], if least > 68 { fault.help("IPv6 needs at least 1280") } else { fault });
@@ -44,8 +44,10 @@ fn unique(s: &mut Subject<'_>) {
         let card = link.parent.as_ref().filter(|_| link.kind == NetworkKind::Device);
         values.extend(card.map(|parent| ("parent", vec![], parent.to_string())));
         values.extend(link.host_name.as_ref().map(|name| ("host-name", vec![], name.to_string())));
-        for (place, cidr) in link.address.iter().enumerate() {
-            values.push(("address", vec![place.to_string()], cidr.address.to_string()));
+        for (place, address) in link.address.iter().enumerate() {
+            // Twice "auto" in one link is too many, once in each of two is not.
+            let value = address.cidr().map_or_else(|| format!("{address} of {at}"), |cidr| cidr.address.to_string());
+            values.push(("address", vec![place.to_string()], value));
         }
         for (key, rest, value) in values {
             let path: Vec<String> = ["network", &at, key].map(str::to_owned).into_iter().chain(rest).collect();
@@ -87,6 +89,10 @@ fn medium(s: &mut Subject<'_>, link: &Network, at: &str) {
             ("mtu", "a network card keeps its own: see MTUBytes= in systemd.link(5)"),
         ],
     };
+    if link.kind != NetworkKind::Bridge && !link.addresses_known() {
+        let fault = wrong("only a bridge has networks that \"auto\" can choose from").help("write the address");
+        s.say(&["network", at, "address"], fault);
+    }
     for (key, why) in refused.iter().chain(more) {
         if find(s.root, &["network", at, key]).is_some() {
             let kind_at = s.origin(&["network", at, "kind"]);
@@ -101,7 +107,7 @@ fn is_link_local(address: IpAddr) -> bool {
 
 /// Whether the link can send to `address` without a router.
 fn is_neighbour(link: &Network, address: IpAddr) -> bool {
-    is_link_local(address) || link.address.iter().any(|cidr| cidr.contains(address))
+    is_link_local(address) || link.addresses().any(|cidr| cidr.contains(address))
 }
 
 fn gateways(s: &mut Subject<'_>, link: &Network, at: &str, routers: &mut BTreeMap<bool, usize>) {
@@ -112,13 +118,13 @@ fn gateways(s: &mut Subject<'_>, link: &Network, at: &str, routers: &mut BTreeMa
         let count = routers.entry(gateway.is_ipv4()).or_default();
         *count += 1;
         // The address list may be short of what was refused in it.
-        let addresses_known = !s.refused.contains(&format!("network[{at}].address"));
+        let addresses_known = link.addresses_known() && !s.refused.contains(&format!("network[{at}].address"));
         if *count > 1 {
             let fault = wrong(format!("a container has at most one {family} gateway"));
             s.say(&path, fault.help("use routes for other networks"));
         } else if let Some(what) = not_a_host(gateway) {
             s.say(&path, wrong(format!("{gateway} cannot be a gateway: it is {what}")));
-        } else if link.address.iter().any(|cidr| cidr.address == gateway) {
+        } else if link.addresses().any(|cidr| cidr.address == gateway) {
             s.say(&path, wrong(format!("{gateway} is the container's own address")));
         } else if addresses_known && !is_neighbour(link, gateway) {
             let fault = wrong(format!("{gateway} is in none of the networks of this link's addresses"));
@@ -147,7 +153,10 @@ fn routes(s: &mut Subject<'_>, link: &Network, at: &str) {
             s.say(&path, wrong("a route and its router are of one family"));
         } else if let Some(what) = not_a_host(via.0) {
             s.say(&path, wrong(format!("{via} cannot be a router: it is {what}")));
-        } else if !s.refused.contains(&format!("network[{at}].address")) && !is_neighbour(link, via.0) {
+        } else if link.addresses_known()
+            && !s.refused.contains(&format!("network[{at}].address"))
+            && !is_neighbour(link, via.0)
+        {
             s.say(&path, wrong(format!("{via} is in none of the networks of this link's addresses")));
         }
     }

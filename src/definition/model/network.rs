@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::types::{self, Address, Cidr, InterfaceName, List, Mac, StringList, Vlan};
+use crate::definition::types::{self, Address, Cidr, InterfaceName, LinkAddress, List, Mac, StringList, Vlan};
 
 /// One link of the container.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -24,8 +24,8 @@ pub struct Network {
     /// The name inside; eth0 for the first, eth1 for the second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<InterfaceName>,
-    /// Addresses with their prefix, such as "10.88.0.10/24".
-    pub address: List<Cidr>,
+    /// Addresses with their prefix, such as "10.88.0.10/24", or "auto".
+    pub address: List<LinkAddress>,
     /// Default routers, at most one of each family.
     pub gateway: List<Address>,
     /// The Ethernet address inside; a stable hash if not given.
@@ -70,6 +70,16 @@ impl Network {
     /// The bridge, or what stands in its place.
     pub fn medium(&self) -> Option<&InterfaceName> {
         self.bridge.as_ref().or(self.parent.as_ref())
+    }
+
+    /// The addresses that are written down.
+    pub fn addresses(&self) -> impl Iterator<Item = Cidr> + '_ {
+        self.address.iter().filter_map(|address| address.cidr())
+    }
+
+    /// Whether all of them are.
+    pub fn addresses_known(&self) -> bool {
+        self.address.iter().all(|address| address.cidr().is_some())
     }
 
     /// The default routers as plain addresses.

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use super::super::{Facts, Link, LinkKind, Port, Route};
 use crate::definition::Definition;
 use crate::definition::model::{Network, NetworkKind};
+use crate::definition::types::Cidr;
 
 /// One link for each `[[network]]`, in order.
 pub fn links(definition: &Definition, facts: &Facts) -> Vec<Link> {
@@ -27,7 +28,7 @@ fn link(network: &Network, index: usize, facts: &Facts) -> Link {
         // Locally administered, not multicast.
         mac: network.mac.map_or([0x02, a, b, c, d, e], |mac| mac.0),
         mtu: network.mtu,
-        addresses: network.address.to_vec(),
+        addresses: network.addresses().chain(given(facts, &name)).collect(),
         gateways: network.gateways().collect(),
         routes: network.routes.iter().map(route).collect(),
         name,
@@ -62,6 +63,11 @@ pub fn bridge_mac(machine_id: &str, bridge: &str) -> [u8; 6] {
     let hash: [u8; 32] = Sha256::digest(format!("soute\0{machine_id}\0bridge\0{bridge}")).into();
     let [a, b, c, d, e, ..] = hash;
     [0x02, a, b, c, d, e]
+}
+
+/// What it was given for "auto".
+fn given<'a>(facts: &'a Facts, name: &str) -> impl Iterator<Item = Cidr> + 'a {
+    facts.addresses.get(name).into_iter().flatten().copied()
 }
 
 /// The hash of host, container and purpose.

@@ -119,7 +119,7 @@ pub fn files(definition: &Definition, facts: &Facts) -> Vec<FileSource> {
 
 /// Its own names as well, where they are not among those of all on its bridges.
 fn hosts(definition: &Definition, hostname: Option<&String>) -> String {
-    let own = definition.network.iter().flat_map(|network| network.address.iter());
+    let own = definition.network.iter().flat_map(|network| network.addresses());
     let own = own.filter_map(|cidr| Some(format!("{}\t{}\n", cidr.address, hostname?)));
     let named = definition.hosts.iter();
     let named = named.flat_map(|(name, list)| list.iter().map(move |address| format!("{}\t{name}\n", address.0)));

@@ -26,6 +26,7 @@ fn facts() -> Facts {
         runner: "/usr/libexec/soute/soute-runner".into(),
         image,
         ids: Some(524_288),
+        addresses: Default::default(),
         machine_id: "0123456789abcdef0123456789abcdef".into(),
         memory: 8 << 30,
         tasks: 32768,
