@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{apply, diff, pause, resume, set, verify};
 use super::{
-    audit, bridge, cat, check, commit, cp, create, disable, disk, doctor, down, edit, enable, exec, image, kill, list,
-    logs, reload, remove, restart, run, scale, shell, show, start, status, stop, unit, up, wait,
+    apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, exec, image,
+    kill, list, logs, network, pause, reload, remove, restart, resume, run, scale, set, shell, show, start, status,
+    stop, unit, up, verify, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -174,6 +174,10 @@ pub enum Verb {
     Remove(remove::Remove),
     /// Bring images into the store, show, copy out and remove them.
     Image(image::Image),
+    /// Draw bridges, what is plugged into each, and the addresses of both.
+    ///
+    /// Other programs' ports too. A container's link whose bridge has gone is drawn in no bridge.
+    Network(network::Network),
     /// Make, list and remove bridges.
     Bridge(bridge::Bridge),
     /// List, count and reset what containers run on.
@@ -228,6 +232,7 @@ impl Verb {
             Self::Disable(verb) => verb.run(host),
             Self::Remove(verb) => verb.run(host),
             Self::Image(verb) => verb.run(host),
+            Self::Network(verb) => verb.run(host),
             Self::Bridge(verb) => verb.run(host),
             Self::Disk(verb) => verb.run(host),
             Self::Cp(verb) => verb.run(host),

@@ -38,6 +38,7 @@ mod next;
 mod overrides;
 mod pause;
 mod present_use;
+mod network;
 mod progress;
 mod reload;
 mod remove;

@@ -15,7 +15,7 @@ use crate::definition::types::{Name, escaped};
 use crate::error::{Exit, Result};
 use crate::image::disk::{self, LastExit};
 use crate::output::{amount, stdout};
-use crate::plan::{DiskMode, Plan};
+use crate::plan::{DiskMode, Plan, Port};
 use crate::settings::Host;
 use crate::systemd::{Manager, Properties};
 
@@ -165,8 +165,10 @@ impl Page {
     fn links(&mut self, plan: Option<&Plan>) {
         for link in plan.into_iter().flat_map(|plan| &plan.links) {
             let addresses: Vec<_> = link.addresses.iter().map(ToString::to_string).collect();
+            let lost =
+                link.port().filter(|port| !is_plugged(port)).map_or("", |_| ", in no bridge: a restart plugs it in");
             let text = format!("{} {}", link.made(), addresses.join(" "));
-            self.line("Link", text.trim_end());
+            self.line("Link", format!("{}{lost}", text.trim_end()));
         }
     }
 
@@ -204,6 +206,12 @@ impl Page {
 fn cpu_time(cgroup: &Path) -> Option<u64> {
     let stat = fs::read_to_string(cgroup.join("cpu.stat")).ok()?;
     stat.lines().find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse().ok())
+}
+
+/// A bridge that was removed lets its ports go, and another one of its name does not take them back.
+fn is_plugged(port: &Port) -> bool {
+    let master = std::fs::read_link(format!("/sys/class/net/{}/master", port.host_name));
+    master.is_ok_and(|master| master.file_name().is_some_and(|name| *name == *port.bridge))
 }
 
 fn boot(boot: Boot, name: &str) -> String {

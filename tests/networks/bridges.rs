@@ -39,6 +39,16 @@ fn a_bridge_comes_and_goes(lab: &Lab) {
         lacks "$(ip -6 address show dev br-made)" fe80
         line=$(row br-made)
         has "$line" " 1 9000 up soute plugged"
+        # It is drawn, with what others plugged in.
+        ip link add pl-veth master br-made type veth peer name pl-peer
+        drawn=$(LC_ALL=C soute network | sed -n '/^br-made/,/^[^|`]/p' | sed 's/vb-[0-9a-f]*/vb/' | tr -s ' ')
+        has "$drawn" "br-made 10.71.0.1/24, fd00:71::1/64"
+        has "$drawn" "|- plugged eth0 vb 10.71.0.2/24"
+        has "$drawn" "\`- veth pl-veth no carrier"
+        has "$(LC_ALL=C.UTF-8 soute network)" "└─ veth"
+        has "$(soute network --dot)" '"bridge br-made" -- "container plugged" [label="eth0\n10.71.0.2/24"]'
+        has "$(soute network --json | tr -d '\n ')" '"container":"plugged","link":"eth0"'
+        ip link delete pl-veth
         has "$(soute bridge list --json | tr -d '\n ')" '"used-by":["plugged"]'
         has "$(fails 6 soute bridge remove br-made)" "cannot remove bridge br-made: eth0 of plugged in it (--force removes it)"
         soute stop plugged
@@ -178,11 +188,13 @@ fn a_bridge_that_goes_while_containers_run(lab: &Lab) {
         define stays 'restart.policy = "no"' '[[network]]' 'bridge = "br-gone"' 'address = "10.75.0.2/24"'
         soute start stays
         ping -c 1 -W 5 -q 10.75.0.2 >/dev/null
+        lacks "$(soute status stays)" "in no bridge"
         soute bridge remove --force br-gone 
         # It runs on, and its link leads nowhere: that is told.
         is active "$(state stays)"
         has "$(row br-gone)" missing
-        has "$(soute status stays)" "eth0"
+        has "$(soute status stays | grep ' Link:')" "in no bridge: a restart plugs it in"
+        has "$(soute network | grep stays)" "stays eth0"
         has "$(fails 7 soute audit stays)" "eth0"
         # A bridge of that name that comes back is another one: the port is in none until the next start.
         has "$(fails 1 soute restart stays)" "bridge br-gone does not exist"

@@ -8,4 +8,5 @@ mod bridges;
 mod doctor;
 mod links;
 mod names;
+mod networkd;
 mod prove;

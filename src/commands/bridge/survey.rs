@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::layout::Layout;
 use crate::network::socket::Socket;
 use crate::network::topology::{self, Wire};
-use crate::plan::{LinkKind, Plan};
+use crate::plan::{Link, Plan};
 
 /// What there is.
 #[derive(Debug, Default)]
@@ -36,8 +36,6 @@ pub struct End {
     pub link: String,
     /// Its addresses.
     pub addresses: Vec<Cidr>,
-    /// The bridge that it was started on.
-    pub bridge: String,
 }
 
 impl Survey {
@@ -88,18 +86,10 @@ impl Survey {
 }
 
 fn ends(plan: &Plan) -> Vec<(String, End)> {
-    let end = |link: &crate::plan::Link| match &link.kind {
-        LinkKind::Bridge(port) => Some((
-            port.host_name.clone(),
-            End {
-                container: plan.name.clone(),
-                link: link.name.clone(),
-                addresses: link.addresses.clone(),
-                bridge: port.bridge.clone(),
-            },
-        )),
-        #[allow(unreachable_patterns, reason = "other kinds have no port")]
-        _ => None,
+    let end = |link: &Link| {
+        let port = link.port()?;
+        let end = End { container: plan.name.clone(), link: link.name.clone(), addresses: link.addresses.clone() };
+        Some((port.host_name.clone(), end))
     };
     plan.links.iter().filter_map(end).collect()
 }
