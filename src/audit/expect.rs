@@ -63,6 +63,8 @@ pub struct Expected {
     pub boots: bool,
     /// Namespaces that are the host's by declaration: their names in /proc, and the words that declare them.
     pub shared: BTreeMap<&'static str, String>,
+    /// The container whose network it has by declaration.
+    pub joins: Option<String>,
     /// What may be in the bounding set.
     pub capabilities: u64,
     /// What of it is more than a container of its kind has by default.
@@ -144,6 +146,7 @@ impl Expected {
         Self {
             boots,
             shared: shared(&definition.namespaces),
+            joins: definition.namespaces.network.container().map(ToString::to_string),
             capabilities,
             named,
             added,

@@ -115,6 +115,10 @@ pub struct Neighbour {
     pub namespaces: Namespaces,
     /// Its ids.
     pub uid_map: Vec<[u64; 3]>,
+    /// The container whose network it is declared to share.
+    pub joins: Option<String>,
+    /// That is the container in question.
+    pub joins_this: bool,
 }
 
 /// A line of mountinfo, see proc_pid_mountinfo(5).

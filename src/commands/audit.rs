@@ -69,7 +69,13 @@ fn audit(host: &Host, manager: &Manager, name: &Name) -> Result<Report> {
     must_run(host, manager, name)?;
     let expected = Expected::of(&definition(host, name)?);
     let read = || -> Result<Report> {
-        let facts = read::read(manager, name, &judge::paths(&expected))?;
+        let mut facts = read::read(manager, name, &judge::paths(&expected))?;
+        for neighbour in &mut facts.neighbours {
+            let declared = plan::declared(&host.layout.state(&neighbour.name)).ok().flatten();
+            let joins = declared.and_then(|definition| definition.namespaces.network.container().cloned());
+            neighbour.joins_this = joins.as_ref() == Some(name);
+            neighbour.joins = joins.map(|other| other.to_string());
+        }
         Ok(Report::new(name, judge::judge(&facts, &expected)))
     };
     let mut report = read()?;

@@ -73,7 +73,7 @@ impl<'a> Launch<'a> {
     /// Starts what a container requires, and what it wants.
     pub fn start_required(&self, loaded: &Loaded) -> Result<()> {
         let name = &loaded.name;
-        for dependency in containers(&loaded.definition.requires) {
+        for dependency in containers(&loaded.definition.required()) {
             self.start(dependency)?;
         }
         for dependency in containers(&loaded.definition.wants) {

@@ -17,7 +17,6 @@ fn is_later_key(table: &str, key: &str) -> bool {
 fn is_later_value(path: &str, node: &Node) -> bool {
     match (&node.value, path) {
         (Value::Table(_), "image") => true,
-        (Value::Text(text), "namespaces.network") => text.starts_with("container:"),
         (Value::Text(text), _) => VALUES.iter().any(|(key, values)| *key == path && values.contains(&text.as_str())),
         _ => false,
     }

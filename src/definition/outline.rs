@@ -8,7 +8,7 @@ use super::merge::Parsed;
 use super::search::{Found, Replica};
 use super::source::Origin;
 use super::tree::{Node, Value};
-use super::types::{Address, Cidr, Dependency, Name, Scalar};
+use super::types::{Address, Cidr, Dependency, Name, NetworkNamespace, Scalar};
 use crate::layout::Layout;
 
 /// A container as its neighbours and the boot see it.
@@ -67,6 +67,13 @@ impl Outline {
         };
         for key in ["network", "hosts", "dns"] {
             get(key).into_iter().for_each(|node| mentioned(node, &mut outline.mentioned));
+        }
+        let network = get("namespaces").and_then(Node::as_table).and_then(|table| table.get("network"));
+        for (network, origin) in understood::<NetworkNamespace>(network) {
+            let other = network.container().map(|other| Dependency::Container(other.clone()));
+            let known = |other: &Dependency| outline.requires.iter().any(|(required, _)| required == other);
+            let other = other.filter(|other| !known(other));
+            outline.requires.extend(other.map(|other| (other, origin)));
         }
         for link in get("network").map(Node::elements).unwrap_or_default() {
             outline.claim(link);

@@ -1,10 +1,10 @@
-//! The four keys that boot is about, merged through the layers as every key is (soute.toml(5)).
+//! The five keys that boot is about, merged through the layers as every key is (soute.toml(5)).
 
 use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::definition::types::Dependency;
+use crate::definition::types::{Dependency, NetworkNamespace};
 use crate::definition::variables::{Instance, expand};
 
 /// What a definition says about its start, layer by layer: names may have variables in them, whose values the next layer may
@@ -15,6 +15,7 @@ pub struct Layers {
     requires: Vec<String>,
     wants: Vec<String>,
     after: Vec<String>,
+    network: Option<String>,
     /// Replaced only where a layer has the table.
     variables: Option<BTreeMap<String, String>>,
 }
@@ -45,6 +46,7 @@ impl Layers {
                     "wants" => self.wants.clear(),
                     "after" => self.after.clear(),
                     "variables" => self.variables = None,
+                    "namespaces" | "namespaces.network" => self.network = None,
                     _ => {}
                 }
             }
@@ -58,6 +60,10 @@ impl Layers {
             if let Some(value) = table.get(key) {
                 *list = strings(key, value.get_ref())?.into_iter().map(str::to_owned).collect();
             }
+        }
+        let network = table.get("namespaces").and_then(|value| value.get_ref().get("network"));
+        if let Some(DeValue::String(network)) = network.map(|value| value.get_ref()) {
+            self.network = Some(network.to_string());
         }
         if let Some(DeValue::Table(variables)) = table.get("variables").map(|value| value.get_ref()) {
             let own = variables.iter().filter_map(|(name, value)| match value.get_ref() {
@@ -76,9 +82,15 @@ impl Layers {
                 list.iter().map(|text| self.expand(name, text)?.parse().map_err(|refused| format!("{key}: {refused}")));
             names.collect()
         };
+        let mut requires = read("requires", &self.requires)?;
+        if let Some(network) = &self.network {
+            let network: NetworkNamespace =
+                self.expand(name, network)?.parse().map_err(|refused| format!("namespaces.network: {refused}"))?;
+            requires.extend(network.container().map(|other| Dependency::Container(other.clone())));
+        }
         Ok(Keys {
             autostart: self.autostart,
-            requires: read("requires", &self.requires)?,
+            requires,
             wants: read("wants", &self.wants)?,
             after: read("after", &self.after)?,
         })
@@ -123,6 +135,14 @@ mod tests {
         assert_eq!(keys.after, ["x.target".parse().unwrap()]);
         let keys = merged(&["autostart = true\nafter = 'a'", "unset = ['autostart', 'after']\nafter = 'b'"]).unwrap();
         assert_eq!(keys, Keys { after: vec!["b".parse().unwrap()], ..Keys::default() });
+    }
+
+    #[test]
+    fn whose_network_it_shares_is_required() {
+        let keys = merged(&["namespaces.network = 'container:db'", "requires = 'x'"]).unwrap();
+        assert_eq!(keys.requires, ["x".parse().unwrap(), "db".parse().unwrap()]);
+        let keys = merged(&["namespaces.network = 'container:db'", "namespaces.network = 'host'"]).unwrap();
+        assert_eq!(keys, Keys::default());
     }
 
     #[test]

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Sandbox {
     /// Which namespaces are its own.
     pub namespaces: Namespaces,
+    /// The container whose network it shares.
+    pub joins: Option<String>,
     /// The host name inside.
     pub hostname: String,
     /// The payload.
@@ -267,6 +269,7 @@ impl Sandbox {
         };
         Self {
             namespaces,
+            joins: None,
             hostname: "example".into(),
             process,
             init: Init::None,

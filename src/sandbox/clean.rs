@@ -3,6 +3,7 @@
 
 use std::time::SystemTime;
 
+use super::share;
 use crate::error::{Context, Error, Result};
 use crate::file;
 use crate::image::disk::{self, LastExit};
@@ -57,7 +58,8 @@ pub fn forget(layout: &Layout, name: &str) -> Result<()> {
 /// Before a start: what a killed clean-up has not done. What stays in the way shows itself at the next step.
 pub fn leftovers(layout: &Layout, plan: &Plan) {
     let (names, list) = (names::leave(layout, &plan.name), instances::remove(layout, &plan.name));
-    if let Err(error) = all(vec![detach(plan), take_back(layout, &plan.name), names, list]) {
+    let shared = share::end_those_left(layout, &plan.name);
+    if let Err(error) = all(vec![shared, detach(plan), take_back(layout, &plan.name), names, list]) {
         eprintln!("soute-runner: {error}, ignoring");
     }
 }

@@ -40,7 +40,9 @@ fn prepare(target: &Target, plan: &Plan, process: &Process, streams: &Streams) -
     }
     take_limits(target)?;
     let proc = label::open_proc(&process.labels)?;
-    enter(target, plan.sandbox.namespaces)?;
+    let own = plan.sandbox.namespaces;
+    // The network of another container is none of the host's either.
+    enter(target, Namespaces { network: own.network || plan.sandbox.joins.is_some(), ..own })?;
     Ok(proc)
 }
 

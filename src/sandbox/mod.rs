@@ -25,6 +25,7 @@ pub mod reaper;
 pub mod rewrite;
 pub mod root;
 pub mod runner;
+mod share;
 pub mod sources;
 pub mod start;
 pub mod stop;

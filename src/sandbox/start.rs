@@ -13,6 +13,7 @@ use rustix::process::Pid;
 use super::channel::{Channel, Message};
 use super::notify::{Manager, PayloadSocket};
 use super::raw::{self, Cloned};
+use super::share::Shared;
 use super::sources::Sources;
 use super::{cgroup, clean, copy, inside, stop};
 use crate::definition::types::escaped;
@@ -49,6 +50,7 @@ fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
     clean::leftovers(layout, &plan);
     copy::make_disk(layout, &plan, systemd)?;
     let (sources, socket) = Sources::open(layout, &plan)?;
+    let joined = plan.sandbox.joins.as_ref().map(|other| Shared::join(layout, name, other)).transpose()?;
     let (ours, theirs) = Channel::pair()?;
     // Lives until this process ends, and tells the payload so.
     let (_end, runner) = Channel::pair()?;
@@ -61,6 +63,7 @@ fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
     };
     drop(theirs);
     payload.prepare(layout, &plan, &sources, &ours)?;
+    joined.map_or(Ok(()), |other| other.is_still_its())?;
     drop(sources);
     let Some(socket) = socket else {
         payload.hand_over(layout, &plan, systemd, &ours)?;

@@ -7,6 +7,7 @@ mod addresses;
 mod bridges;
 mod doctor;
 mod links;
+mod shared;
 mod names;
 mod networkd;
 mod prove;

@@ -105,7 +105,13 @@ fn a_namespace_of_the_host_is_wrong_unless_declared() {
 #[test]
 fn what_a_neighbour_has_too_is_wrong() {
     let mut facts = clean();
-    let apart = Neighbour { name: "db".into(), namespaces: namespaces(200), uid_map: vec![[0, 589_824, 65_536]] };
+    let apart = Neighbour {
+        name: "db".into(),
+        namespaces: namespaces(200),
+        uid_map: vec![[0, 589_824, 65_536]],
+        joins: None,
+        joins_this: false,
+    };
     facts.neighbours = vec![apart.clone()];
     assert_eq!(weak(&facts, ""), []);
     facts.neighbours = vec![Neighbour { uid_map: vec![[0, 589_823, 65_536]], ..apart.clone() }];

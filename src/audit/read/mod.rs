@@ -100,7 +100,7 @@ fn neighbours(manager: &Manager, own: &str) -> Result<Vec<Neighbour>> {
         let read = Proc::open(main).and_then(|proc| Ok((proc.namespaces()?, proc.id_map("uid_map")?)));
         let Ok((namespaces, uid_map)) = read else { continue };
         let name = unit.name.trim_start_matches("soute@").trim_end_matches(".service").to_owned();
-        list.push(Neighbour { name, namespaces, uid_map });
+        list.push(Neighbour { name, namespaces, uid_map, joins: None, joins_this: false });
     }
     Ok(list)
 }

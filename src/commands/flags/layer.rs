@@ -191,6 +191,7 @@ impl Flags {
         for network in &self.network {
             match network.as_str() {
                 "host" | "private" => layer.set("namespaces.network", network.as_str()),
+                other if other.starts_with("container:") => layer.set("namespaces.network", other),
                 pairs => layer.entry("network", NETWORK.table(pairs)?),
             }
         }

@@ -85,7 +85,13 @@ fn sysctls(s: &mut Subject<'_>) {
     let namespaces = &s.definition.namespaces;
     for name in s.definition.sysctl.keys() {
         let (shared, key) = match name.namespace() {
-            SysctlNamespace::Network => (namespaces.network == NetworkNamespace::Host, "network"),
+            SysctlNamespace::Network => {
+                if let Some(other) = namespaces.network.container() {
+                    let fault = wrong(format!("{name} is of the network of {other}")).help("set it there");
+                    s.say_key(&["sysctl", name.as_str()], fault);
+                }
+                (namespaces.network == NetworkNamespace::Host, "network")
+            }
             SysctlNamespace::Ipc => (namespaces.ipc == Namespace::Host, "ipc"),
             SysctlNamespace::Uts => (namespaces.uts == Namespace::Host, "uts"),
         };

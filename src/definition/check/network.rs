@@ -9,12 +9,12 @@ use crate::definition::types::not_a_host;
 
 pub(super) fn check(s: &mut Subject<'_>) {
     let links = &s.definition.network;
-    if s.definition.namespaces.network == NetworkNamespace::Host && !links.is_empty() {
-        let fault = wrong("namespaces.network = \"host\" has the host's links, and no [[network]]");
-        s.say(
-            &["network"],
-            fault.related(s.origin(&["namespaces", "network"]), "the host's network is asked for here"),
-        );
+    if s.definition.namespaces.network != NetworkNamespace::Private && !links.is_empty() {
+        let network = &s.definition.namespaces.network;
+        let whose = network.container().map_or("the host".to_owned(), ToString::to_string);
+        let fault = wrong(format!("namespaces.network = \"{network}\" has the links of {whose}, and no [[network]]"));
+        let first = s.origin(&["namespaces", "network"]);
+        s.say(&["network"], fault.related(first, format!("the network of {whose} is asked for here")));
         return;
     }
     unique(s);

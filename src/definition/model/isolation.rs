@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::definition::types::NetworkNamespace;
 use crate::definition::types::{Capability, DroppedCapability, GuestPath, List, LsmLabel, MaskedPath, Syscall};
 
 /// What the container has of its own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Namespaces {
-    /// Its own network, or the host's; with the host's there is no `network`.
+    /// Its own network, the host's, or that of another container; only with its own there are links.
     pub network: NetworkNamespace,
     /// Its own range of 65536 ids, recorded and never shared, or the host's ids.
     pub user: UserNamespace,
@@ -29,17 +30,6 @@ pub struct Namespaces {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Namespace {
-    /// Its own.
-    #[default]
-    Private,
-    /// The host's.
-    Host,
-}
-
-/// Whose network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum NetworkNamespace {
     /// Its own.
     #[default]
     Private,

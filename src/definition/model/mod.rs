@@ -172,6 +172,13 @@ fn usual_start_timeout() -> Limit<Span> {
 }
 
 impl Definition {
+    /// `requires`, and whose network it shares.
+    pub fn required(&self) -> Vec<Dependency> {
+        let other = self.namespaces.network.container().map(|name| Dependency::Container(name.clone()));
+        let other = other.filter(|other| !self.requires.contains(other));
+        self.requires.iter().cloned().chain(other).collect()
+    }
+
     /// A container of that image with every key at its default.
     pub fn new(image: Name) -> Self {
         Self {

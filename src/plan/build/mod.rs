@@ -73,6 +73,7 @@ fn sandbox(definition: &Definition, facts: &Facts) -> Result<Sandbox> {
     let log = definition.log.output == LogOutput::Journal;
     Ok(Sandbox {
         namespaces: namespaces(&definition.namespaces),
+        joins: definition.namespaces.network.container().map(ToString::to_string),
         hostname: hostname(definition, facts),
         process: process(definition, facts)?,
         init,

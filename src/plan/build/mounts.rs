@@ -69,7 +69,7 @@ const SHARED: [&str; 4] = ["/sys/fs/bpf", "/sys/fs/pstore", "/sys/kernel/debug",
 
 /// What is made empty: of the kernel what nobody unmasks, and what the definition says.
 pub fn masked(definition: &Definition) -> Vec<String> {
-    let shared = SHARED.into_iter().filter(|_| definition.namespaces.network == NetworkNamespace::Host);
+    let shared = SHARED.into_iter().filter(|_| definition.namespaces.network != NetworkNamespace::Private);
     let kernel = kept(&MASKED, definition).chain(shared).map(str::to_owned);
     kernel.chain(definition.security.mask.iter().map(ToString::to_string)).collect()
 }

@@ -103,13 +103,14 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Vec<Prope
         requires.push(socket.clone());
         after.push(socket);
     }
-    for dependency in definition.requires.iter().chain(definition.wants.iter()).chain(definition.after.iter()) {
+    let required = definition.required();
+    for dependency in required.iter().chain(definition.wants.iter()).chain(definition.after.iter()) {
         after.push(match dependency {
             Dependency::Container(name) => up(name),
             Dependency::Unit(unit) => unit.clone(),
         });
     }
-    for dependency in definition.requires.iter() {
+    for dependency in &required {
         match dependency {
             Dependency::Container(name) => part_of.push(up(name)),
             Dependency::Unit(unit) => requires.push(unit.clone()),
