@@ -21,6 +21,8 @@ pub struct Host {
     pub layout: Layout,
     /// Which ids containers may have.
     pub pool: Pool,
+    /// Whether systemd-machined is told of containers.
+    pub machined: bool,
     /// Which images of registries have to be signed, and by whom.
     pub verify: Vec<Rule>,
 }
@@ -30,6 +32,7 @@ pub struct Host {
 struct Settings {
     store: Option<PathBuf>,
     id_pool: Option<IdPool>,
+    machined: bool,
     verify: Vec<Rule>,
 }
 
@@ -64,21 +67,21 @@ impl Host {
             Some(IdPool { first, last }) if first < last => Pool { first, last },
             Some(_) => return Err(invalid("id-pool: first must be below last")),
         };
-        let verify = settings.verify;
+        let (verify, machined) = (settings.verify, settings.machined);
         if let Some(Rule { prefix, .. }) = verify.iter().find(|rule| !rule.is_possible()) {
             return Err(invalid(&format!(
                 "verify: {prefix:?}: a prefix is a host, with or without parts of a name, and a key has an absolute path"
             )));
         }
         match settings.store {
-            None => Ok(Self { layout, pool, verify }),
+            None => Ok(Self { layout, pool, machined, verify }),
             Some(store)
                 if !plain(&store) || store.as_os_str().as_encoded_bytes().iter().any(|b| b" \"'\\%".contains(b)) =>
             {
                 // systemd writes the path into units without quotes, and limits of the disks would not outlast a reload.
                 Err(invalid("store: a blank, a quote, a backslash, a percent sign or a control character is in it"))
             }
-            Some(store) if store.is_absolute() => Ok(Self { layout: layout.with_store(store), pool, verify }),
+            Some(store) if store.is_absolute() => Ok(Self { layout: layout.with_store(store), pool, machined, verify }),
             Some(_) => Err(invalid("store: must be an absolute path")),
         }
     }
@@ -120,6 +123,13 @@ mod tests {
             assert_eq!(load(&text).unwrap_err().exit(), Exit::Invalid, "{text}");
         }
         assert!(load("[[verify]]\nprefix = \"a.b\"").is_err());
+    }
+
+    #[test]
+    fn machined_is_told_where_the_host_says_so() {
+        assert!(load("machined = true").unwrap().machined);
+        assert!(!load("").unwrap().machined);
+        assert_eq!(load("machined = \"yes\"").unwrap_err().exit(), Exit::Invalid);
     }
 
     #[test]

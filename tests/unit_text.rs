@@ -92,6 +92,7 @@ fn unit(raw: bool) -> Unit {
         runner: "/usr/bin/true".into(),
         image,
         ids: Some(524_288),
+        machined: None,
         addresses: Default::default(),
         machine_id: "0".repeat(32),
         memory: 8 << 30,

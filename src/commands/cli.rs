@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use super::{
     apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, exec, image,
-    kill, list, logs, network, pause, reload, remove, restart, resume, run, scale, set, shell, show, start, status,
-    stop, unit, up, verify, wait,
+    kill, list, logs, machine, network, pause, reload, remove, restart, resume, run, scale, set, shell, show, start,
+    status, stop, unit, up, verify, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -194,6 +194,9 @@ pub enum Verb {
     /// It has what is on the disk now, under ids that count from 0, and declares what the image declares that the disk is a
     /// copy of. A container that runs is refused.
     Commit(commit::Commit),
+    /// What systemd does for systemd-machined.
+    #[command(hide = true)]
+    Machine(machine::Verbs),
 }
 
 impl Verb {
@@ -231,6 +234,7 @@ impl Verb {
             Self::Enable(verb) => verb.run(host),
             Self::Disable(verb) => verb.run(host),
             Self::Remove(verb) => verb.run(host),
+            Self::Machine(verb) => verb.run(host),
             Self::Image(verb) => verb.run(host),
             Self::Network(verb) => verb.run(host),
             Self::Bridge(verb) => verb.run(host),

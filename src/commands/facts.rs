@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::machine;
 use crate::definition::Group;
 use crate::definition::check::exposure::BindFacts;
 use crate::definition::load::Loaded;
@@ -31,6 +32,7 @@ pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -
         definition: definition.cloned(),
         layout: host.layout.clone(),
         runner: runner()?,
+        machined: (host.machined && machine::is_there()).then(machine::program).transpose()?,
         image,
         ids,
         addresses: BTreeMap::new(),

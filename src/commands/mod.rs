@@ -33,6 +33,7 @@ mod kill;
 mod launch;
 mod list;
 mod logs;
+mod machine;
 mod missing;
 mod next;
 mod overrides;

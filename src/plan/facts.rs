@@ -23,6 +23,8 @@ pub struct Facts {
     pub layout: Layout,
     /// soute-runner.
     pub runner: PathBuf,
+    /// soute, where systemd-machined is to be told of the container.
+    pub machined: Option<PathBuf>,
     /// The image as the store has it.
     pub image: ImageInfo,
     /// The first of the container's ids, as recorded.

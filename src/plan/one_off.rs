@@ -7,6 +7,16 @@ impl Plan {
     pub fn forget_at_end(&mut self) {
         self.unit.properties.retain(|property| property.name != "CollectMode");
         self.unit.properties.push(Property::new("CollectMode", Value::Text("inactive-or-failed".to_owned())));
+        if self.ephemeral {
+            // It is gone before anybody looks for it in a list.
+            self.unit.properties.retain(|property| property.name != "ExecStartPost");
+            let ends = self.unit.properties.iter_mut().filter(|property| property.name == "ExecStopPost");
+            ends.for_each(|property| {
+                if let Value::Exec(commands) = &mut property.value {
+                    commands.truncate(1);
+                }
+            });
+        }
     }
 
     /// The caller's streams take the place of the journal's; where they are a terminal it is the payload's own.

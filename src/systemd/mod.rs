@@ -9,6 +9,7 @@ mod failure;
 mod header;
 mod job;
 mod journal;
+mod machine;
 mod manager;
 mod outcome;
 mod private;
@@ -23,6 +24,7 @@ mod watch;
 
 pub use ended::{Code, Ended};
 pub use job::Whom;
+pub use machine::Machine;
 pub use manager::{Keep, Manager};
 pub use start::{Start, Started};
 pub use status::{Properties, UnitStatus};

@@ -116,6 +116,7 @@ fn unit(definition: &toml::Table, name: &str) -> Option<Unit> {
         runner: "/usr/bin/true".into(),
         image,
         ids: Some(524_288),
+        machined: None,
         addresses: Default::default(),
         machine_id: "0".repeat(32),
         memory: 8 << 30,

@@ -149,14 +149,20 @@ fn plain_part(path: &Path) -> &Path {
 }
 
 fn commands(facts: &Facts, sandbox: &Sandbox) -> Vec<Property> {
-    let line = |verb: &str| {
-        let mut argv = vec![facts.runner.display().to_string()];
+    let exec = |program: &Path, verbs: &[&str], ignore_failure| {
+        let mut argv = vec![program.display().to_string()];
         if facts.layout.root() != Path::new("/") {
             argv.extend(["--root".to_owned(), facts.layout.root().display().to_string()]);
         }
-        argv.extend([verb.to_owned(), facts.name.clone()]);
-        Value::Exec(vec![Exec { argv, ignore_failure: false }])
+        argv.extend(verbs.iter().map(|verb| (*verb).to_owned()));
+        argv.push(facts.name.clone());
+        Exec { argv, ignore_failure }
     };
+    let line = |verb: &str| Value::Exec(vec![exec(&facts.runner, &[verb], false)]);
+    // Somebody else's list is no reason to fail.
+    let machine = |verb| facts.machined.as_ref().map(|soute| exec(soute, &["machine", verb], true));
+    let mut ends = vec![exec(&facts.runner, &["clean"], false)];
+    ends.extend(machine("unregister"));
     let mut list = vec![
         text("Type", "notify"),
         // The payload is MainPID before the runner says READY=1.
@@ -164,8 +170,9 @@ fn commands(facts: &Facts, sandbox: &Sandbox) -> Vec<Property> {
         Property::new("FileDescriptorStoreMax", Value::U32(0)),
         Property::new("ExecStart", line("start")),
         Property::new("ExecStop", line("stop")),
-        Property::new("ExecStopPost", line("clean")),
+        Property::new("ExecStopPost", Value::Exec(ends)),
     ];
+    list.extend(machine("register").map(|exec| Property::new("ExecStartPost", Value::Exec(vec![exec]))));
     list.extend(sandbox.reload.as_ref().map(|_| Property::new("ExecReload", line("reload"))));
     list
 }

@@ -26,6 +26,7 @@ fn facts() -> Facts {
         runner: "/usr/libexec/soute/soute-runner".into(),
         image,
         ids: Some(524_288),
+        machined: None,
         addresses: Default::default(),
         machine_id: "0123456789abcdef0123456789abcdef".into(),
         memory: 8 << 30,
@@ -208,6 +209,23 @@ fn a_read_only_disk_gets_memory_unless_something_is_declared_there() {
     assert_eq!(mounts[0], run);
     assert_eq!(mounts[1].source, MountSource::Tmpfs { size: Some(1 << 20), mode: 0o1777 });
     assert_eq!(mounts.len(), 2);
+}
+
+#[test]
+fn machined_is_told_by_processes_of_its_own() {
+    let names = |plan: &Plan| plan.unit.properties.iter().map(|property| property.name.clone()).collect::<Vec<_>>();
+    assert!(!names(&plan("")).contains(&"ExecStartPost".to_owned()));
+    let facts = Facts { machined: Some("/usr/bin/soute".into()), ..facts() };
+    let mut told = Plan::build(&definition(""), &facts).unwrap();
+    let ends = |plan: &Plan| match plan.unit.get("ExecStopPost") {
+        Some(Value::Exec(commands)) => commands.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(ends(&told)[1].argv, ["/usr/bin/soute", "machine", "unregister", "web"]);
+    assert!(ends(&told)[1].ignore_failure && names(&told).contains(&"ExecStartPost".to_owned()));
+    told.ephemeral = true;
+    told.forget_at_end();
+    assert!(ends(&told).len() == 1 && !names(&told).contains(&"ExecStartPost".to_owned()));
 }
 
 #[test]
