@@ -53,7 +53,7 @@ pub fn again(host: &Host, manager: &Manager, launch: &Launch<'_>, name: &Name, a
 }
 
 /// Running containers that require this one, directly or through others: systemd stops them with it.
-fn running_dependents(host: &Host, manager: &Manager, name: &Name) -> Result<Vec<Name>> {
+pub fn running_dependents(host: &Host, manager: &Manager, name: &Name) -> Result<Vec<Name>> {
     let outlines = Site::survey(&host.layout)?.outlines;
     let mut found = BTreeSet::from([name.clone()]);
     let requires = |outline: &Outline, found: &BTreeSet<Name>| {

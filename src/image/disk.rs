@@ -46,6 +46,9 @@ pub struct DiskRecord {
     /// When the copy was made, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
+    /// The snapshot that the disk was rolled back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
 }
 
 impl LastExit {
@@ -207,6 +210,7 @@ pub fn materialize(layout: &Layout, plan: &DiskPlan<'_>, progress: &mut Progress
         shifted: plan.shift,
         copied: Some(method),
         created: Some(record::now()),
+        snapshot: None,
     };
     record::write(disk.dir(), RECORD, &disk.record, plan.durable)?;
     staging

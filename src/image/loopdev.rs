@@ -7,7 +7,7 @@ use rustix::io::{Errno, pread};
 
 use super::superblock::{HEAD, recognize};
 use crate::error::{Context, Error, Result};
-use crate::sandbox::raw::{loop_configure, loop_flags, loop_get_free};
+use crate::sandbox::raw::{loop_configure, loop_file, loop_flags, loop_get_free};
 
 /// Linux's number for loop devices, Documentation/admin-guide/devices.txt.
 const MAJOR: u32 = 7;
@@ -60,6 +60,19 @@ pub fn attach(file: BorrowedFd<'_>, read_only: bool) -> Result<LoopDevice> {
         }
     }
     Err(Error::failed("no loop device stays free for long enough"))
+}
+
+/// Opens the device that this file is behind, if `number` is its number.
+pub fn open_of(number: u32, file: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
+    let device = open_device(number, true).with_context(|| format!("cannot open /dev/loop{number}"))?;
+    let (found, inode) = loop_file(device.as_fd()).context("cannot ask the loop device")?;
+    let stat = fstat(file)?;
+    let (major, minor) = (u64::from(major(stat.st_dev)), u64::from(minor(stat.st_dev)));
+    // huge_encode_dev(), linux/kdev_t.h.
+    let encoded = (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12);
+    #[allow(clippy::unnecessary_cast, reason = "another type on other architectures")]
+    let same = (found, inode) == (encoded, stat.st_ino as u64);
+    Ok(same.then_some(device))
 }
 
 fn sector(file: BorrowedFd<'_>) -> Result<u32> {

@@ -110,6 +110,11 @@ impl Staging {
         fsync(&self.parent)
     }
 
+    /// Puts one finished entry in the place of another, which becomes the leftover.
+    pub fn exchange(&self, entry: &CStr, target: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
+        renameat_with(&self.dir, entry, target, name, RenameFlags::EXCHANGE)
+    }
+
     /// Moves one finished entry out to its place.
     pub fn hand_over(&self, entry: &CStr, target: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
         renameat_with(&self.dir, entry, target, name, RenameFlags::NOREPLACE)

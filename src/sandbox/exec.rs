@@ -136,6 +136,16 @@ fn noted(layout: &Layout, name: &str) -> Result<Pid> {
 }
 
 impl Target {
+    /// Its number on the host.
+    pub fn pid(&self) -> rustix::process::Pid {
+        self.pid
+    }
+
+    /// Its root directory, with all that is mounted there.
+    pub fn root(&self) -> Result<OwnedFd> {
+        self.proc("root", OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
     /// Sends it a signal; its number cannot have become another's.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let signal = rustix::process::Signal::from_named_raw(signal as i32);

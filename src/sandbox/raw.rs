@@ -335,6 +335,35 @@ pub fn loop_flags(device: BorrowedFd<'_>) -> Result<u32> {
     Ok(info.flags)
 }
 
+/// LOOP_GET_STATUS64: device and inode of the file behind it, the device as the kernel encodes it.
+pub fn loop_file(device: BorrowedFd<'_>) -> Result<(u64, u64)> {
+    const GET_STATUS64: Opcode = 0x4c05;
+    // SAFETY: the kernel fills one loop_info64.
+    let info: LoopInfo = unsafe { ioctl(device, rustix::ioctl::Getter::<GET_STATUS64, LoopInfo>::new())? };
+    Ok((info.device, info.inode))
+}
+
+/// LOOP_SET_CAPACITY: the device takes the size that its file has now.
+pub fn loop_set_capacity(device: BorrowedFd<'_>) -> Result<()> {
+    const SET_CAPACITY: Opcode = 0x4c07;
+    // SAFETY: it takes no argument.
+    unsafe { ioctl(device, rustix::ioctl::NoArg::<SET_CAPACITY>::new()) }
+}
+
+/// FIFREEZE: writes everything of a file system to its device and lets nobody write to it any more.
+pub fn freeze(root: BorrowedFd<'_>) -> Result<()> {
+    const FIFREEZE: Opcode = opcode::read_write::<i32>(b'X', 119);
+    // SAFETY: the kernel does not look at the argument.
+    unsafe { ioctl(root, rustix::ioctl::NoArg::<FIFREEZE>::new()) }
+}
+
+/// FITHAW: the end of [`freeze`].
+pub fn thaw(root: BorrowedFd<'_>) -> Result<()> {
+    const FITHAW: Opcode = opcode::read_write::<i32>(b'X', 120);
+    // SAFETY: the kernel does not look at the argument.
+    unsafe { ioctl(root, rustix::ioctl::NoArg::<FITHAW>::new()) }
+}
+
 /// prlimit(2) of another process: soft and hard limit of a RLIMIT_* resource.
 pub fn limits_of(pid: Pid, resource: u32) -> Result<(u64, u64)> {
     let mut limits = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };

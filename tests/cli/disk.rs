@@ -24,7 +24,7 @@ fn disks_are_listed_and_counted() {
     let web = &json["disks"][1];
     assert_eq!((&web["name"], &web["kind"], &web["first-id"]), (&"web".into(), &"tree".into(), &524_288.into()));
     let table = site.run(&["disk", "ls"]).succeeds().says("").stdout;
-    assert!(table.contains("web     busybox   tree  reflink  2026-01-01T00:00:00Z  524288  -\n"), "{table}");
+    assert!(table.contains("web     busybox   tree  reflink  2026-01-01T00:00:00Z  524288  -          -\n"), "{table}");
     assert!(table.contains("a\\u{1b}b"), "{table}");
     let json = site.run(&["disk", "du", "web", "--json"]).succeeds().json();
     let (used, exclusive) =

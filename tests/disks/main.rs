@@ -4,3 +4,4 @@
 mod lab;
 
 mod cp;
+mod snapshot;

@@ -10,6 +10,7 @@ use crate::definition::search;
 use crate::error::{Error, Result};
 use crate::image::copy::CopyMethod;
 use crate::image::disk::{self, DiskRecord};
+use crate::image::snapshot;
 use crate::image::store::Kind;
 use crate::output::table::Table;
 use crate::output::{json, stdout};
@@ -39,6 +40,8 @@ struct Entry {
     created: Option<String>,
     first_id: Option<u32>,
     shifted: bool,
+    rolled_back_to: Option<String>,
+    snapshots: usize,
     orphan: bool,
 }
 
@@ -60,7 +63,8 @@ fn entry(host: &Host, name: &str, orphan: bool) -> Result<Entry> {
     let disk =
         disk::open(&host.layout, name)?.ok_or_else(|| Error::failed(format!("the disk of {name} has no record")))?;
     let kind = disk.kind()?;
-    let DiskRecord { image, digest, ids, shifted, copied, created } = disk.record;
+    let snapshots = snapshot::list(&disk)?.len();
+    let DiskRecord { image, digest, ids, shifted, copied, created, snapshot } = disk.record;
     // What a record says of a copy that is not there is about the last one.
     let of_copy = |text: String| Some(text).filter(|text| kind.is_some() && !text.is_empty());
     Ok(Entry {
@@ -72,12 +76,14 @@ fn entry(host: &Host, name: &str, orphan: bool) -> Result<Entry> {
         created: created.and_then(of_copy),
         first_id: ids,
         shifted,
+        rolled_back_to: snapshot,
+        snapshots,
         orphan,
     })
 }
 
 fn table(disks: &[Entry]) -> Table {
-    let mut table = Table::new(["NAME", "IMAGE", "KIND", "COPY", "CREATED", "IDS", "NOTE"]);
+    let mut table = Table::new(["NAME", "IMAGE", "KIND", "COPY", "CREATED", "IDS", "SNAPSHOTS", "NOTE"]);
     for disk in disks {
         let kind = match disk.kind {
             Some(Kind::Tree) => "tree",
@@ -91,6 +97,7 @@ fn table(disks: &[Entry]) -> Table {
             disk.copied.map(|method| method.to_string()).unwrap_or_default(),
             disk.created.clone().unwrap_or_default(),
             disk.first_id.map(|first| first.to_string()).unwrap_or_default(),
+            Some(disk.snapshots).filter(|count| *count > 0).map(|count| count.to_string()).unwrap_or_default(),
             if disk.orphan { "orphan".to_owned() } else { String::new() },
         ]);
     }

@@ -1,8 +1,14 @@
 //! `soute disk`: what containers run on.
 
+mod diff;
 mod du;
+mod freeze;
 mod list;
+mod remove;
 mod reset;
+mod rollback;
+mod snapshot;
+mod snapshots;
 
 use std::process::ExitCode;
 
@@ -11,7 +17,7 @@ use clap::{Args, Subcommand};
 use crate::error::Result;
 use crate::settings::Host;
 
-/// Lists and resets the disks of containers.
+/// Lists, keeps and resets the disks of containers.
 #[derive(Debug, Args)]
 pub struct Disk {
     #[command(subcommand)]
@@ -32,6 +38,28 @@ enum DiskVerb {
     ///
     /// Everything that the container has written to its disk is gone; its ids, its volumes and its definition stay.
     Reset(reset::Reset),
+    /// Keep the disk of a container as it is now, under a tag.
+    ///
+    /// A container that runs stands still meanwhile: systemd freezes its processes, the file system of a raw disk is frozen
+    /// too, and both go on as soon as the copy is made, which is at once with a btrfs snapshot or reflinks, and takes its
+    /// time without. It is printed how long that was. They also go on when this command is killed.
+    Snapshot(snapshot::Snapshot),
+    /// List snapshots.
+    Snapshots(snapshots::Snapshots),
+    /// Make a disk what it was in a snapshot.
+    ///
+    /// The snapshot stays; what the disk is now is gone once its successor is there.
+    Rollback(rollback::Rollback),
+    /// Remove snapshots.
+    #[command(visible_alias = "rm")]
+    Remove(remove::Remove),
+    /// Remove all snapshots but the newest.
+    Prune(remove::Prune),
+    /// Show what was added, changed or deleted on a disk since it was copied from its image.
+    ///
+    /// A line each, with A, C or D in front. What is in a directory that was deleted is not shown. Volumes and other mounts
+    /// are not on the disk.
+    Diff(diff::Diff),
 }
 
 impl Disk {
@@ -41,6 +69,12 @@ impl Disk {
             DiskVerb::List(list) => list.run(host),
             DiskVerb::Du(du) => du.run(host),
             DiskVerb::Reset(reset) => reset.run(host),
+            DiskVerb::Snapshot(snapshot) => snapshot.run(host),
+            DiskVerb::Snapshots(snapshots) => snapshots.run(host),
+            DiskVerb::Rollback(rollback) => rollback.run(host),
+            DiskVerb::Remove(remove) => remove.run(host),
+            DiskVerb::Prune(prune) => prune.run(host),
+            DiskVerb::Diff(diff) => diff.run(host),
         }
     }
 }

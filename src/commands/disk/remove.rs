@@ -1,0 +1,77 @@
+//! `soute disk remove` and `soute disk prune`: snapshots that go.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::commands::{each, report};
+use crate::definition::types::Name;
+use crate::error::{Context, Error, Exit, Result};
+use crate::image::disk::{self, Disk};
+use crate::image::lock::Lock;
+use crate::image::snapshot;
+use crate::output::stdout;
+use crate::settings::Host;
+
+/// Removes snapshots of a disk.
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// The container.
+    name: Name,
+    /// The snapshots.
+    #[arg(required = true, value_name = "TAG")]
+    tags: Vec<Name>,
+}
+
+/// Removes all snapshots of disks but the newest.
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// The containers; all that have a disk, by default.
+    #[arg(value_name = "NAME")]
+    names: Vec<Name>,
+    /// How many of each disk stay.
+    #[arg(long, value_name = "COUNT")]
+    keep: usize,
+    /// Remove nothing, only print what would go.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Remove {
+    /// Removes them.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let (disk, _lock) = held(host, &self.name)?;
+        let status = each(&self.tags, |tag| snapshot::remove(&host.layout, &disk, tag));
+        disk::sweep(&host.layout).unwrap_or_else(|error| report(&error));
+        status
+    }
+}
+
+impl Prune {
+    /// Removes them, and prints each.
+    pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let names: Vec<String> = match self.names.is_empty() {
+            true => disk::names(&host.layout)?,
+            false => self.names.iter().map(ToString::to_string).collect(),
+        };
+        let status = each(&names, |name| {
+            let (disk, _lock) = held(host, name)?;
+            let all = snapshot::list(&disk).with_context(|| format!("disk of {name}"))?;
+            for old in &all[..all.len().saturating_sub(self.keep)] {
+                if !self.dry_run {
+                    snapshot::remove(&host.layout, &disk, &old.tag).with_context(|| format!("disk of {name}"))?;
+                }
+                stdout::write(&format!("{name} {}\n", old.tag))?;
+            }
+            Ok(())
+        });
+        disk::sweep(&host.layout).unwrap_or_else(|error| report(&error));
+        status
+    }
+}
+
+fn held(host: &Host, name: &str) -> Result<(Disk, Lock)> {
+    let none = || Error::new(Exit::NotFound, format!("{name} has no disk"));
+    let disk = disk::open(&host.layout, name)?.ok_or_else(none)?;
+    Ok((disk, Lock::try_name(&host.layout, name)?))
+}
