@@ -46,6 +46,9 @@ pub struct DiskRecord {
     /// When the copy was made, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
+    /// The bytes that a raw disk was grown to, as its definition had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     /// The snapshot that the disk was rolled back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
@@ -185,8 +188,16 @@ pub fn create_record(layout: &Layout, name: &str, record: &DiskRecord, durable: 
     Ok(Disk { record: record.clone(), dir })
 }
 
+/// What is done to the file of a new copy before it is in its place; it says which size it has then.
+pub type Finish<'a> = dyn Fn(BorrowedFd<'_>) -> Result<Option<u64>> + 'a;
+
 /// Makes the copy, unless there is one. A record with the ids must exist.
-pub fn materialize(layout: &Layout, plan: &DiskPlan<'_>, progress: &mut Progress<'_>) -> Result<Disk> {
+pub fn materialize(
+    layout: &Layout,
+    plan: &DiskPlan<'_>,
+    finish: &Finish<'_>,
+    progress: &mut Progress<'_>,
+) -> Result<Disk> {
     let disks = open_private(&layout.disks())?;
     let mut disk = open_in(disks.as_fd(), plan.name)?
         .ok_or_else(|| Error::failed(format!("the disk of {} has no record", plan.name)))?;
@@ -198,6 +209,10 @@ pub fn materialize(layout: &Layout, plan: &DiskPlan<'_>, progress: &mut Progress
     let staging = Staging::begin(disks.as_fd())?;
     let method = copy_image(&image, &staging, &disk.record, plan, progress)
         .with_context(|| format!("cannot copy image {}", plan.image))?;
+    let size = match image.info.kind {
+        Kind::Tree => None,
+        Kind::Raw => finish(open_inside(staging.dir(), RAW, OFlags::RDWR)?.as_fd())?,
+    };
     if plan.durable {
         syncfs(staging.dir()).context("cannot write the disk")?;
     }
@@ -210,6 +225,7 @@ pub fn materialize(layout: &Layout, plan: &DiskPlan<'_>, progress: &mut Progress
         shifted: plan.shift,
         copied: Some(method),
         created: Some(record::now()),
+        size,
         snapshot: None,
     };
     record::write(disk.dir(), RECORD, &disk.record, plan.durable)?;

@@ -57,4 +57,7 @@ pub struct Disk {
     pub ids: Option<IdRange>,
     /// Where a write limit applies, direct I/O on the loop device is a must: buffered writes pass it by.
     pub direct_io: bool,
+    /// The bytes that a raw disk is to have; those of its image, by default.
+    #[serde(default)]
+    pub size: Option<u64>,
 }

@@ -94,7 +94,7 @@ impl Plan {
             ephemeral: false,
             unit: Unit { name: format!("soute@{name}.service"), properties: Vec::new() },
             slice: None,
-            disk: Disk { mode: DiskMode::Keep, kind: DiskKind::Tree, ids: None, direct_io: false },
+            disk: Disk { mode: DiskMode::Keep, kind: DiskKind::Tree, ids: None, direct_io: false, size: None },
             sandbox: Sandbox { hostname: name.to_owned(), ..Sandbox::example() },
             links: Vec::new(),
         }

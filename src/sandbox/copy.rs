@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::notify::Manager;
-use super::{mounts, userns};
+use super::{grow, mounts, userns};
 use crate::error::{Context, Result};
 use crate::image::disk::{self, Disk, DiskPlan};
 use crate::image::store::Store;
@@ -31,7 +31,10 @@ pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> 
         disk.lock()?;
     }
     if disk.as_ref().is_some_and(|disk| disk.kind().is_ok_and(|kind| kind.is_some())) {
-        return Ok(());
+        return match (plan.disk.size, &plan.disk.kind) {
+            (Some(size), DiskKind::Raw { fs }) => grow::stopped(layout, &plan.name, *fs, size),
+            _ => Ok(()),
+        };
     }
     let shift = match (plan.disk.ids, &plan.disk.kind, &disk) {
         (Some(ids), DiskKind::Tree, Some(disk)) => !can_be_idmapped(disk.dir(), ids)?,
@@ -39,7 +42,7 @@ pub fn make_disk(layout: &Layout, plan: &Plan, systemd: &Manager) -> Result<()> 
     };
     let copy = disk_plan(plan, shift);
     let mut extension = Extension::new(systemd, plan);
-    let made = disk::materialize(layout, &copy, &mut |done, total| extension.progress(done, total));
+    let made = disk::materialize(layout, &copy, &finish(plan), &mut |done, total| extension.progress(done, total));
     extension.end();
     made.map(drop)
 }
@@ -88,6 +91,14 @@ impl<'a> Extension<'a> {
     }
 }
 
+/// Gives a raw disk its size.
+fn finish(plan: &Plan) -> impl Fn(BorrowedFd<'_>) -> Result<Option<u64>> {
+    |file| match (plan.disk.size, &plan.disk.kind) {
+        (Some(size), DiskKind::Raw { fs }) => grow::new_copy(file, *fs, size).map(|()| Some(size)),
+        _ => Ok(None),
+    }
+}
+
 fn disk_plan(plan: &Plan, shift: bool) -> DiskPlan<'_> {
     // What goes when it ends need not outlast a crash.
     let durable = plan.disk.mode == DiskMode::Keep && !plan.ephemeral;
@@ -108,7 +119,7 @@ impl<'a> Ahead<'a> {
     /// Before systemd is told. None where the copy is the runner's to make.
     pub fn claim(layout: &'a Layout, plan: &'a Plan) -> Result<Option<Self>> {
         const SMALL: u64 = 64 << 20;
-        if !plan.ephemeral || plan.disk.mode != DiskMode::Keep {
+        if !plan.ephemeral || plan.disk.mode != DiskMode::Keep || plan.disk.size.is_some() {
             return Ok(None);
         }
         let small = Store::new(layout)?.open(&plan.image.name)?.info.size <= SMALL;
@@ -122,7 +133,7 @@ impl<'a> Ahead<'a> {
 
     /// What goes wrong the runner finds again, and says.
     pub fn make(self) {
-        let _ = disk::materialize(self.layout, &disk_plan(self.plan, false), &mut |_, _| {});
+        let _ = disk::materialize(self.layout, &disk_plan(self.plan, false), &finish(self.plan), &mut |_, _| {});
     }
 }
 

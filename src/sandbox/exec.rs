@@ -146,6 +146,20 @@ impl Target {
         self.proc("root", OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
+    /// N of the /dev/loopN that its root is on: mountinfo has the source of a mount, as it was given by who mounted it.
+    pub fn root_device(&self, root: &OwnedFd) -> Result<u32> {
+        let unknown = || Error::failed("cannot tell which device the container's root is on");
+        let flags = rustix::fs::StatxFlags::MNT_ID;
+        let mount =
+            rustix::fs::statx(root, "", rustix::fs::AtFlags::EMPTY_PATH, flags).context("cannot look at its root")?;
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", self.pid)).context("cannot read its mounts")?;
+        let id = mount.stx_mnt_id.to_string();
+        let line = mounts.lines().find(|line| line.split(' ').next() == Some(&id)).ok_or_else(unknown)?;
+        let (_, end) = line.split_once(" - ").ok_or_else(unknown)?;
+        let source = end.split(' ').nth(1).ok_or_else(unknown)?;
+        source.strip_prefix("/dev/loop").and_then(|number| number.parse().ok()).ok_or_else(unknown)
+    }
+
     /// Sends it a signal; its number cannot have become another's.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let signal = rustix::process::Signal::from_named_raw(signal as i32);

@@ -12,6 +12,7 @@ pub mod devices;
 pub mod exec;
 pub mod execute;
 mod filter;
+pub mod grow;
 pub mod inside;
 mod join;
 pub mod label;

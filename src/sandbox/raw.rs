@@ -364,6 +364,51 @@ pub fn thaw(root: BorrowedFd<'_>) -> Result<()> {
     unsafe { ioctl(root, rustix::ioctl::NoArg::<FITHAW>::new()) }
 }
 
+/// EXT4_IOC_RESIZE_FS: grows the mounted ext4 to so many blocks.
+pub fn ext4_resize(root: BorrowedFd<'_>, blocks: u64) -> Result<()> {
+    const RESIZE_FS: Opcode = opcode::write::<u64>(b'f', 16);
+    // SAFETY: the kernel reads one u64.
+    unsafe { ioctl(root, Setter::<RESIZE_FS, u64>::new(blocks)) }
+}
+
+/// `struct xfs_fsop_geom_v1`, fs/xfs/libxfs/xfs_fs.h: `largest_inodes` is its eighth field.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct XfsGeometry {
+    before: [u32; 7],
+    largest_inodes: u32,
+    blocks: u64,
+    after: [u64; 9],
+}
+
+/// `struct xfs_growfs_data`, fs/xfs/libxfs/xfs_fs.h.
+#[repr(C)]
+struct XfsGrow {
+    blocks: u64,
+    largest_inodes: u32,
+}
+
+/// XFS_IOC_FSGROWFSDATA: grows the mounted xfs to so many blocks.
+pub fn xfs_grow(root: BorrowedFd<'_>, blocks: u64) -> Result<()> {
+    const GEOMETRY: Opcode = opcode::read::<XfsGeometry>(b'X', 100);
+    const GROW: Opcode = opcode::write::<XfsGrow>(b'X', 110);
+    // SAFETY: the kernel fills one xfs_fsop_geom_v1.
+    let now: XfsGeometry = unsafe { ioctl(root, rustix::ioctl::Getter::<GEOMETRY, XfsGeometry>::new())? };
+    if now.blocks >= blocks {
+        return Ok(());
+    }
+    let wanted = XfsGrow { blocks, largest_inodes: now.largest_inodes };
+    // SAFETY: the kernel reads one xfs_growfs_data.
+    unsafe { ioctl(root, Setter::<GROW, XfsGrow>::new(wanted)) }
+}
+
+/// BTRFS_IOC_RESIZE: grows the mounted btrfs over all of its one device.
+pub fn btrfs_resize_to_device(root: BorrowedFd<'_>) -> Result<()> {
+    const RESIZE: Opcode = opcode::write::<BtrfsVolume>(0x94, 3);
+    // SAFETY: the kernel reads one btrfs_ioctl_vol_args; `fd` is unused here.
+    unsafe { ioctl(root, Setter::<RESIZE, BtrfsVolume>::new(BtrfsVolume::new(0, c"max")?)) }
+}
+
 /// prlimit(2) of another process: soft and hard limit of a RLIMIT_* resource.
 pub fn limits_of(pid: Pid, resource: u32) -> Result<(u64, u64)> {
     let mut limits = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };

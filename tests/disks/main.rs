@@ -4,4 +4,5 @@
 mod lab;
 
 mod cp;
+mod size;
 mod snapshot;

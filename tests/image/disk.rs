@@ -44,7 +44,7 @@ fn a_disk_is_made_kept_and_removed() {
     let first = record(&layout, "web").record.ids.unwrap();
     let plan = DiskPlan { name: "web", image: "busybox", shift: false, durable: true };
     let mut seen = 0;
-    let made = disk::materialize(&layout, &plan, &mut |done, total| {
+    let made = disk::materialize(&layout, &plan, &|_| Ok(None), &mut |done, total| {
         assert_eq!(total, Some(2));
         seen = done;
     })
@@ -54,7 +54,7 @@ fn a_disk_is_made_kept_and_removed() {
     assert!(matches!(made.record.copied, Some(CopyMethod::Plain | CopyMethod::Reflink | CopyMethod::Snapshot)));
     let file = layout.disks().join("web/root/bin/sh");
     fs::write(&file, b"changed").unwrap();
-    disk::materialize(&layout, &plan, &mut |_, _| panic!("it is there already")).unwrap();
+    disk::materialize(&layout, &plan, &|_| Ok(None), &mut |_, _| panic!("it is there already")).unwrap();
     assert_eq!(fs::read(&file).unwrap(), b"changed");
     assert_eq!(record(&layout, "web").record.ids, Some(first), "ids are kept");
 
@@ -106,7 +106,7 @@ fn a_failed_copy_leaves_only_the_record() {
     (0..300).for_each(|_| deep.push("d"));
     fs::create_dir_all(&deep).unwrap();
     let plan = DiskPlan { name: "web", image: "busybox", shift: false, durable: false };
-    let error = disk::materialize(&layout, &plan, &mut |_, _| ()).unwrap_err().to_string();
+    let error = disk::materialize(&layout, &plan, &|_| Ok(None), &mut |_, _| ()).unwrap_err().to_string();
     assert!(error.starts_with("cannot copy image busybox: cannot copy /"), "{error}");
     let left: Vec<_> = fs::read_dir(layout.disks()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["web"]);

@@ -25,7 +25,7 @@ fn two_disks(layout: &Layout) -> [disk::Disk; 2] {
     ["a", "b"].map(|name| {
         disk::create_record(layout, name, &DiskRecord { image: "i".into(), ..Default::default() }, false).unwrap();
         let plan = DiskPlan { name, image: "i", shift: false, durable: true };
-        disk::materialize(layout, &plan, &mut |_, _| ()).unwrap()
+        disk::materialize(layout, &plan, &|_| Ok(None), &mut |_, _| ()).unwrap()
     })
 }
 

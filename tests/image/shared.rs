@@ -53,7 +53,7 @@ fn check(kind: &str, megabytes: u64) {
     // The container's own copy is another matter.
     disk::create_record(&layout, "web", &DiskRecord::default(), false).unwrap();
     let plan = DiskPlan { name: "web", image: "second", shift: false, durable: false };
-    let web = disk::materialize(&layout, &plan, &mut |_, _| ()).unwrap();
+    let web = disk::materialize(&layout, &plan, &|_| Ok(None), &mut |_, _| ()).unwrap();
     let file = layout.disks().join("web/root/big");
     fs::write(&file, vec![8; BIG as usize]).unwrap();
     rustix::fs::sync();
@@ -106,7 +106,7 @@ fn a_disk_with_shifted_ids_becomes_the_image_that_it_was() {
     let record = DiskRecord { ids: Some(524_288), ..DiskRecord::default() };
     disk::create_record(&layout, "web", &record, false).unwrap();
     let plan = DiskPlan { name: "web", image: "i", shift: true, durable: false };
-    disk::materialize(&layout, &plan, &mut |_, _| ()).unwrap();
+    disk::materialize(&layout, &plan, &|_| Ok(None), &mut |_, _| ()).unwrap();
     let of = |path: &str| listing(&layout.store().join(path), false);
     assert!(of("disks/web/root").contains(" 104755 524321:524332 "), "the premise: ids are shifted");
     let made = commit::commit(&layout, "web", "back", &Options::default(), &mut |_, _| ()).unwrap();

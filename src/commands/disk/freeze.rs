@@ -1,6 +1,5 @@
 //! A container that stands still while its disk is copied, and runs again whatever becomes of us.
 
-use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -109,23 +108,8 @@ impl Drop for Guard<'_> {
 /// lies behind it: nothing else is ever frozen.
 fn own_filesystem(target: &Target, disk: &Disk) -> Result<OwnedFd> {
     let root = target.root()?;
-    let number = loop_number(target, &root)?;
-    match loopdev::open_of(number, disk.raw()?.as_fd())? {
+    match loopdev::open_of(target.root_device(&root)?, disk.raw()?.as_fd())? {
         Some(_) => Ok(root),
         None => Err(Error::failed("the container's root is not its disk")),
     }
-}
-
-/// N of /dev/loopN: mountinfo has the source of a mount, in the tenth field or behind it.
-pub fn loop_number(target: &Target, root: &OwnedFd) -> Result<u32> {
-    let unknown = || Error::failed("cannot tell which device the container's root is on");
-    let flags = rustix::fs::StatxFlags::MNT_ID;
-    let mount =
-        rustix::fs::statx(root, "", rustix::fs::AtFlags::EMPTY_PATH, flags).context("cannot look at the root")?;
-    let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", target.pid())).context("cannot read its mounts")?;
-    let id = mount.stx_mnt_id.to_string();
-    let line = mounts.lines().find(|line| line.split(' ').next() == Some(&id)).ok_or_else(unknown)?;
-    let (_, end) = line.split_once(" - ").ok_or_else(unknown)?;
-    let source = end.split(' ').nth(1).ok_or_else(unknown)?;
-    source.strip_prefix("/dev/loop").and_then(|number| number.parse().ok()).ok_or_else(unknown)
 }

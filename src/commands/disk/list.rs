@@ -64,7 +64,7 @@ fn entry(host: &Host, name: &str, orphan: bool) -> Result<Entry> {
         disk::open(&host.layout, name)?.ok_or_else(|| Error::failed(format!("the disk of {name} has no record")))?;
     let kind = disk.kind()?;
     let snapshots = snapshot::list(&disk)?.len();
-    let DiskRecord { image, digest, ids, shifted, copied, created, snapshot } = disk.record;
+    let DiskRecord { image, digest, ids, shifted, copied, created, snapshot, .. } = disk.record;
     // What a record says of a copy that is not there is about the last one.
     let of_copy = |text: String| Some(text).filter(|text| kind.is_some() && !text.is_empty());
     Ok(Entry {

@@ -3,6 +3,7 @@
 mod diff;
 mod du;
 mod freeze;
+mod grow;
 mod list;
 mod remove;
 mod reset;
@@ -38,6 +39,10 @@ enum DiskVerb {
     ///
     /// Everything that the container has written to its disk is gone; its ids, its volumes and its definition stay.
     Reset(reset::Reset),
+    /// Give raw disks the size that their definitions have now, without a restart.
+    ///
+    /// Every start does it too. A disk is never made smaller.
+    Grow(grow::Grow),
     /// Keep the disk of a container as it is now, under a tag.
     ///
     /// A container that runs stands still meanwhile: systemd freezes its processes, the file system of a raw disk is frozen
@@ -69,6 +74,7 @@ impl Disk {
             DiskVerb::List(list) => list.run(host),
             DiskVerb::Du(du) => du.run(host),
             DiskVerb::Reset(reset) => reset.run(host),
+            DiskVerb::Grow(grow) => grow.run(host),
             DiskVerb::Snapshot(snapshot) => snapshot.run(host),
             DiskVerb::Snapshots(snapshots) => snapshots.run(host),
             DiskVerb::Rollback(rollback) => rollback.run(host),

@@ -9,6 +9,10 @@ pub(super) fn check(s: &mut Subject<'_>) {
         let fault = wrong("disk.tmpfs is for mode = \"read-only\"").help("use [[mount]] with type = \"tmpfs\"");
         s.say_key(&["disk", "tmpfs"], fault);
     }
+    if s.says(&["disk", "size"]) && s.definition.disk.mode == DiskMode::ReadOnly {
+        let fault = wrong("disk.size is for a disk of the container's own, and mode is \"read-only\"");
+        s.say_key(&["disk", "size"], fault);
+    }
     for (index, path) in s.definition.disk.tmpfs.iter().enumerate() {
         if let Some(why) = not_a_target(path.as_str()) {
             s.say(&["disk", "tmpfs", &index.to_string()], why);

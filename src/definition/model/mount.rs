@@ -11,6 +11,9 @@ use crate::definition::types::{ByteSize, GuestPath, List, Mode, MountSource};
 pub struct Disk {
     /// "keep" it, make a "fresh" copy for each start, or use the image itself, "read-only" and shared.
     pub mode: DiskMode,
+    /// How large a raw disk is, never less than its image; it grows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<ByteSize>,
     /// What is writable when mode = "read-only".
     pub tmpfs: List<GuestPath>,
 }
@@ -18,7 +21,7 @@ pub struct Disk {
 impl Default for Disk {
     fn default() -> Self {
         let tmpfs = ["/tmp", "/run"].iter().filter_map(|path| path.parse().ok()).collect();
-        Self { mode: DiskMode::default(), tmpfs }
+        Self { mode: DiskMode::default(), size: None, tmpfs }
     }
 }
 

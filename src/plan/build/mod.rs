@@ -12,6 +12,7 @@ use super::{
     SecurityLabel,
 };
 use crate::definition::model::{self, LogOutput, Namespace, NetworkNamespace, UserNamespace};
+use crate::definition::types::ByteSize;
 use crate::definition::{Definition, Weakening};
 use crate::error::{Error, Exit, Result};
 
@@ -32,7 +33,7 @@ impl Plan {
             ephemeral: false,
             unit: service::unit(definition, facts, &sandbox)?,
             slice: service::slice(definition, facts),
-            disk: disk(definition, facts),
+            disk: disk(definition, facts)?,
             links: links::links(definition, facts),
             sandbox,
         })
@@ -46,7 +47,7 @@ pub fn fingerprint(definition: &Definition, image_environment: &[(String, String
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn disk(definition: &Definition, facts: &Facts) -> Disk {
+fn disk(definition: &Definition, facts: &Facts) -> Result<Disk> {
     let mode = match definition.disk.mode {
         model::DiskMode::Keep => DiskMode::Keep,
         model::DiskMode::Fresh => DiskMode::Fresh,
@@ -57,7 +58,23 @@ fn disk(definition: &Definition, facts: &Facts) -> Disk {
     let direct_io = limits.write_bandwidth.value().is_some() || limits.write_iops.value().is_some();
     let own_ids = definition.namespaces.user == UserNamespace::Auto;
     let ids = facts.ids.filter(|_| own_ids).map(|first| IdRange { first });
-    Disk { mode, kind, ids, direct_io }
+    let size = definition.disk.size.map(|size| size.0);
+    match (size, &kind) {
+        (Some(_), DiskKind::Tree) => Err(Error::new(Exit::Invalid, tree_without_size(&definition.image))),
+        (Some(size), DiskKind::Raw { fs }) if fs.is_read_only() => {
+            Err(Error::new(Exit::Invalid, format!("disk.size is {}, and {} cannot grow", ByteSize(size), fs.name())))
+        }
+        (Some(size), _) if size < facts.image.size => {
+            let (size, image) = (ByteSize(size), ByteSize(facts.image.size));
+            let text = format!("disk.size is {size}, less than the {image} of image {}", definition.image);
+            Err(Error::new(Exit::Invalid, text))
+        }
+        _ => Ok(Disk { mode, kind, ids, direct_io, size }),
+    }
+}
+
+fn tree_without_size(image: &str) -> String {
+    format!("disk.size is for raw disks for now, and image {image} is a directory tree (soute image convert --to raw)")
 }
 
 fn sandbox(definition: &Definition, facts: &Facts) -> Result<Sandbox> {
