@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, exec, image,
-    kill, list, logs, machine, network, pause, reload, remove, restart, resume, run, scale, set, shell, show, start,
-    status, stop, unit, up, verify, wait,
+    apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, exec,
+    export, image, import, kill, list, logs, machine, network, pause, reload, remove, restart, resume, run, scale, set,
+    shell, show, start, status, stop, unit, up, verify, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -182,6 +182,17 @@ pub enum Verb {
     Bridge(bridge::Bridge),
     /// List, count and reset what containers run on.
     Disk(disk::Disk),
+    /// Write a container to a file, for another machine.
+    ///
+    /// With the files of its definition, and what its image is: the other machine has to have it, or to pull it. With --disk
+    /// also what the container has written, and with --volumes its volumes. defaults.toml and files that the definition only
+    /// names are the host's, and are not in it.
+    Export(export::Export),
+    /// Make the container that such a file has.
+    ///
+    /// It is as the file says, under ids of this machine's. It can ask for all that a definition can: its warnings are
+    /// shown, and it is not started.
+    Import(import::Import),
     /// Copy files between a container and the host, or two containers.
     ///
     /// A directory goes with all that is in it: to TARGET itself where that is not there, into it where it is, and with
@@ -239,6 +250,8 @@ impl Verb {
             Self::Network(verb) => verb.run(host),
             Self::Bridge(verb) => verb.run(host),
             Self::Disk(verb) => verb.run(host),
+            Self::Export(verb) => verb.run(host),
+            Self::Import(verb) => verb.run(host),
             Self::Cp(verb) => verb.run(host),
             Self::Commit(verb) => verb.run(host),
             Self::Logs(verb) => verb.run(host),

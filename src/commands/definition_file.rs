@@ -19,6 +19,11 @@ fn header() -> String {
 
 /// Makes a definition that is not there yet: whole or not at all, and never over another one.
 pub fn create(path: &Path, text: &str) -> Result<()> {
+    create_as_is(path, &format!("{}{text}", header()))
+}
+
+/// The same for a text that somebody has written.
+pub fn create_as_is(path: &Path, text: &str) -> Result<()> {
     let action = || format!("cannot create {}", path.display());
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::failed("not a file name")).with_context(action);
@@ -29,7 +34,6 @@ pub fn create(path: &Path, text: &str) -> Result<()> {
         fs::create_dir_all(directory)?;
         let _ = fs::remove_file(&temporary);
         let mut file = File::options().write(true).create_new(true).mode(0o644).open(&temporary)?;
-        file.write_all(header().as_bytes())?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         renameat_with(CWD, &temporary, CWD, path, RenameFlags::NOREPLACE)?;

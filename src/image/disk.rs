@@ -265,7 +265,7 @@ fn copy_image(
 }
 
 /// A random (version 4) UUID, RFC 9562.
-fn random() -> Result<[u8; 16]> {
+pub fn random() -> Result<[u8; 16]> {
     let mut uuid = [0; 16];
     File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut uuid)).context("cannot read /dev/urandom")?;
     uuid[6] = uuid[6] & 0x0f | 0x40;

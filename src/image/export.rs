@@ -59,6 +59,11 @@ impl Output {
         Ok(Self { dir, name, temporary, file, replace })
     }
 
+    /// What is written to.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
     /// Gives the whole file its name.
     pub fn commit(self) -> Result<()> {
         fsync(&self.file)?;
@@ -119,15 +124,24 @@ pub fn stream(
         done += bytes;
         progress(done, Some(image.info.size));
     };
+    compressed(to, compression, |out| match image.info.kind {
+        Kind::Tree => pack(image.root()?.as_fd(), out, &mut count),
+        Kind::Raw => copy_bytes(File::from(image.raw()?), out, &mut count).map(|()| Vec::new()),
+    })
+}
+
+/// Has `write` write through an encoder.
+pub fn compressed<T>(
+    to: BorrowedFd<'_>,
+    compression: Compression,
+    write: impl FnOnce(&mut dyn Write) -> Result<T>,
+) -> Result<T> {
     // Encoders write their end when they are dropped, where nobody would hear of a full disk.
     let failure = Rc::default();
     let file = BufWriter::with_capacity(256 << 10, File::from(to.try_clone_to_owned()?));
     let kept = Kept { to: file, failure: Rc::clone(&failure) };
     let mut out = niffler::get_writer(Box::new(kept), compression, level(compression)).map_err(Error::failed)?;
-    let written = match image.info.kind {
-        Kind::Tree => pack(image.root()?.as_fd(), &mut out, &mut count),
-        Kind::Raw => copy_bytes(File::from(image.raw()?), &mut out, &mut count).map(|()| Vec::new()),
-    };
+    let written = write(&mut out);
     drop(out);
     failure.take().map_or(written, |error| Err(error.into()))
 }

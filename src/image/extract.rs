@@ -44,6 +44,11 @@ impl<'a> Extractor<'a> {
         Ok(Self { root, born, pending: Pending::default(), layers, parent: None, buffer: Vec::new() })
     }
 
+    /// Unpacks one member.
+    pub fn add<R: Read>(&mut self, archive: &mut Archive<R>, member: &Member) -> Result<()> {
+        self.member(archive, member).with_context(|| format!("entry {}", shown(&member.path)))
+    }
+
     pub(super) fn members<R: Read>(&mut self, archive: &mut Archive<R>) -> Result<()> {
         while let Some(member) = archive.next_member()? {
             self.member(archive, &member).with_context(|| format!("entry {}", shown(&member.path)))?;

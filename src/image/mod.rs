@@ -10,6 +10,7 @@ pub mod acl;
 pub mod archive;
 pub mod attributes;
 pub mod btrfs;
+pub mod bundle;
 pub mod commit;
 pub mod content;
 pub mod copy;

@@ -38,8 +38,21 @@ pub fn pack(root: BorrowedFd<'_>, out: &mut dyn Write, progress: &mut dyn FnMut(
     pack_as(b".", root, WHOLE, out, progress)
 }
 
-/// Writes a tree whose root has the name `path` in the archive, or one regular file of that name.
+/// Writes a tree whose root has the name `path` in the archive, or one regular file of that name, and the end of it.
 pub fn pack_as(
+    path: &[u8],
+    file: BorrowedFd<'_>,
+    view: View,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Vec<Vec<u8>>> {
+    let sockets = pack_part(path, file, view, out, progress)?;
+    pack_end(out)?;
+    Ok(sockets)
+}
+
+/// The same without the end.
+pub fn pack_part(
     path: &[u8],
     file: BorrowedFd<'_>,
     view: View,
@@ -60,9 +73,30 @@ pub fn pack_as(
         FileType::Directory => packer.directory(file, 0),
         _ => packer.file(file),
     };
-    let packed = packed.and_then(|()| packer.write(&[0; 2 * BLOCK as usize]));
     packed.with_context(|| format!("cannot write {}", access::shown(&packer.path)))?;
     Ok(packer.sockets)
+}
+
+/// Writes a small file of ours.
+pub fn pack_text(path: &str, text: &str, out: &mut dyn Write) -> Result<()> {
+    let mut header = Header::new_ustar();
+    header.set_path(path).with_context(|| format!("cannot write {path}"))?;
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(text.len() as u64);
+    header.set_cksum();
+    out.write_all(header.as_bytes())?;
+    out.write_all(text.as_bytes())?;
+    let missing = (text.len() as u64).next_multiple_of(BLOCK) - text.len() as u64;
+    Ok(out.write_all(&[0; BLOCK as usize][..usize::try_from(missing).unwrap_or_default()])?)
+}
+
+/// Writes the end of an archive.
+pub fn pack_end(out: &mut dyn Write) -> Result<()> {
+    Ok(out.write_all(&[0; 2 * BLOCK as usize])?)
 }
 
 struct Packer<'a> {

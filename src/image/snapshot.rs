@@ -109,6 +109,11 @@ impl Making {
         copy_disk(self.disk.dir(), self.kind, self.dir.as_fd(), progress)
     }
 
+    /// What has been copied: a root directory, or a file.
+    pub fn content(&self) -> Result<OwnedFd> {
+        content(self.dir.as_fd(), self.kind)
+    }
+
     /// Writes it through and gives it its tag.
     pub fn commit(self, copied: CopyMethod, frozen: Option<u64>) -> Result<SnapshotRecord> {
         let snapshot = SnapshotRecord { taken: now(), copied, frozen, disk: self.disk.record.clone() };

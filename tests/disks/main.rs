@@ -4,5 +4,6 @@
 mod lab;
 
 mod cp;
+mod moving;
 mod size;
 mod snapshot;

@@ -8,7 +8,7 @@ mod list;
 mod remove;
 mod reset;
 mod rollback;
-mod snapshot;
+pub mod snapshot;
 mod snapshots;
 
 use std::process::ExitCode;

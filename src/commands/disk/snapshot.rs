@@ -58,6 +58,19 @@ fn take(host: &Host, manager: Option<&Manager>, name: &Name, tag: &str) -> Resul
         found => Some(found?),
     };
     let making = Making::begin(&host.layout, name, tag)?;
+    let copied = copy_still(&making, name, running.as_ref(), manager)?;
+    let microseconds = copied.1.map(|lasted| u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX));
+    making.commit(copied.0, microseconds)?;
+    Ok(copied)
+}
+
+/// Copies while the container stands still, and says for how long it did.
+pub fn copy_still(
+    making: &Making,
+    name: &Name,
+    running: Option<&Target>,
+    manager: Option<&Manager>,
+) -> Result<(CopyMethod, Option<Duration>)> {
     let bar = bar::new(format!("copying the disk of {name}"));
     let mut progress = |done, total| bar::show(&bar, done, total);
     let copied = match (running, manager) {
@@ -66,7 +79,7 @@ fn take(host: &Host, manager: Option<&Manager>, name: &Name, tag: &str) -> Resul
             syncfs(making.disk().dir()).context("cannot write the disk")?;
             let raw = making.disk().info()?.fs.is_some_and(|fs| !fs.is_read_only());
             let raw = (making.kind() == Kind::Raw && raw).then(|| making.disk());
-            let frozen = Frozen::freeze(manager, name, &target, raw)?;
+            let frozen = Frozen::freeze(manager, name, target, raw)?;
             let copied = making.copy(&mut progress);
             let lasted = frozen.thaw();
             (copied?, Some(lasted?))
@@ -74,8 +87,6 @@ fn take(host: &Host, manager: Option<&Manager>, name: &Name, tag: &str) -> Resul
         _ => (making.copy(&mut progress)?, None),
     };
     bar.finish_and_clear();
-    let microseconds = copied.1.map(|lasted| u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX));
-    making.commit(copied.0, microseconds)?;
     Ok(copied)
 }
 
