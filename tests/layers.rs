@@ -52,6 +52,19 @@ const WEB: &str = "etc/soute/containers/web.toml";
 const DROP_IN: &str = "etc/soute/containers/web.toml.d/10.toml";
 
 #[test]
+fn a_table_for_the_image_merges_with_a_name_below_it() {
+    let drop_in = "[image]\nsource = 'docker://a.example/b'\npull = 'missing'";
+    let site = Site::new(&[(WEB, "image = 'nginx'\ncommand = ['a']"), (DROP_IN, drop_in)]);
+    let image = site.get().definition.image;
+    assert_eq!((image.name.as_str(), image.source.unwrap().to_string().as_str()), ("nginx", "docker://a.example/b"));
+    fs::write(site.path(DROP_IN), "image.name = 'other'").unwrap();
+    assert_eq!(site.get().definition.image.as_str(), "other");
+    fs::write(site.path(WEB), "image = { name = 'nginx', source = 'docker://a.example/b' }\ncommand = ['a']").unwrap();
+    fs::write(site.path(DROP_IN), "image = 'other'").unwrap();
+    assert_eq!(site.get().definition.image.source, None, "a name alone says where all of it is from");
+}
+
+#[test]
 fn scalars_replace_tables_merge_and_entries_merge_by_key() {
     let site = Site::new(&[
         ("etc/soute/defaults.toml", "limits = { tasks = 100, memory = '1G' }\n[[network]]\nbridge = 'br0'\nmtu = 1400"),

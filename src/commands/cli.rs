@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use super::{
     apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, exec,
-    export, image, import, kill, list, logs, machine, network, pause, reload, remove, restart, resume, run, scale, set,
-    shell, show, start, status, stop, unit, up, verify, wait,
+    export, image, import, kill, list, logs, machine, network, pause, pull, reload, remove, restart, resume, run,
+    scale, set, shell, show, start, status, stop, unit, up, verify, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -172,6 +172,10 @@ pub enum Verb {
     /// Volumes stay, and so does the image.
     #[command(visible_alias = "rm")]
     Remove(remove::Remove),
+    /// Fetch the images of containers from where their definitions say.
+    ///
+    /// A start never does, unless image.pull says so. What runs keeps what it has.
+    Pull(pull::Pull),
     /// Bring images into the store, show, copy out and remove them.
     Image(image::Image),
     /// Draw bridges, what is plugged into each, and the addresses of both.
@@ -246,6 +250,7 @@ impl Verb {
             Self::Disable(verb) => verb.run(host),
             Self::Remove(verb) => verb.run(host),
             Self::Machine(verb) => verb.run(host),
+            Self::Pull(verb) => verb.run(host),
             Self::Image(verb) => verb.run(host),
             Self::Network(verb) => verb.run(host),
             Self::Bridge(verb) => verb.run(host),

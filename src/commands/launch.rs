@@ -10,9 +10,10 @@ use std::time::Duration;
 use super::addresses::{self, Addresses};
 use super::facts;
 use super::progress::Progress;
+use super::pull;
 use super::targets;
 use crate::definition::load::{self, Failure, Loaded};
-use crate::definition::model::UserNamespace;
+use crate::definition::model::{Image, UserNamespace};
 use crate::definition::site::Site;
 use crate::definition::types::{Dependency, MountSource, Name};
 use crate::definition::{Declared, Definition, Fault, Faults};
@@ -63,7 +64,10 @@ impl<'a> Launch<'a> {
     }
 
     fn start_stopped(&self, name: &Name) -> Result<()> {
-        let loaded = self.load(name)?;
+        let mut loaded = self.load(name)?;
+        if pull::fetch_missing(self.host, &loaded)? {
+            loaded = self.load(name)?;
+        }
         check_neighbours(self.host, &loaded)?;
         self.start_required(&loaded)?;
         let plan = self.plan(&loaded, true)?;
@@ -108,6 +112,9 @@ impl<'a> Launch<'a> {
     pub fn plan(&self, loaded: &Loaded, durable: bool) -> Result<Plan> {
         let settled = Settled::new(self.host, loaded)?;
         settled.tell(loaded);
+        if settled.definition.image.digest.is_some() && !pull::has_copy(self.host, loaded)? {
+            pull::refuse_other(&settled.definition.image, &settled.image)?;
+        }
         let disk = self.record(&loaded.name, &settled.definition, settled.disk, durable)?;
         for mount in &settled.definition.mount {
             if let Some(MountSource::Volume(volume)) = &mount.source {
@@ -268,7 +275,7 @@ impl Settled {
         let disk = disk::open(&host.layout, name)?;
         let mut definition = loaded.definition.clone();
         if let Some(image) = kept_image(disk.as_ref(), definition.image.as_str())? {
-            definition.image = image;
+            definition.image = Image::named(image);
         }
         let image = facts::image(host, definition.image.as_str(), disk.as_ref())?;
         Ok(Self { definition, image, disk })

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::definition::Fault;
 use crate::definition::load::Loaded;
 use crate::definition::model::NetworkKind;
+use crate::definition::model::Pull;
 use crate::definition::source::Origin;
 use crate::definition::tree::{Node, Value};
 use crate::error::Exit;
@@ -37,8 +38,14 @@ fn image(host: &Host, loaded: &Loaded) -> Option<Fault> {
     if !absent || kept().is_some() {
         return None;
     }
+    if image.pull == Pull::Missing {
+        return None;
+    }
     let fault = warning(format!("image {image} is not in the store"), origin(&loaded.tree, &["image"]), "image");
-    Some(fault.help(format!("soute image import {image} PATH")))
+    Some(fault.help(match image.source {
+        Some(_) => format!("soute pull {}", loaded.name),
+        None => format!("soute image import {image} PATH"),
+    }))
 }
 
 fn bridges(loaded: &Loaded) -> Vec<Fault> {

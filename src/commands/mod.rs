@@ -43,6 +43,7 @@ mod pause;
 mod present_use;
 mod network;
 mod progress;
+mod pull;
 mod reload;
 mod remove;
 mod replace;

@@ -15,7 +15,6 @@ fn is_later_key(table: &str, key: &str) -> bool {
 
 fn is_later_value(path: &str, node: &Node) -> bool {
     match (&node.value, path) {
-        (Value::Table(_), "image") => true,
         (Value::Text(text), _) => VALUES.iter().any(|(key, values)| *key == path && values.contains(&text.as_str())),
         _ => false,
     }
@@ -51,7 +50,7 @@ fn from_value(node: &mut Node, path: &str, shown: &str, faults: &mut Vec<Fault>)
             _ => format!("a table for {path} is not in this version of soute"),
         };
         let fault = Fault::new(message, Some(node.origin.clone())).at(shown);
-        faults.push(if path == "image" { fault.help("write the name of an image in the store") } else { fault });
+        faults.push(fault);
         return false;
     }
     match &mut node.value {

@@ -108,7 +108,9 @@ impl Merger<'_> {
             Value::Table(above) => match below.get_mut(&key) {
                 Some(Node { value: Value::Table(table), .. }) => self.table(table, above, path),
                 _ => {
-                    let mut table = Table::new();
+                    // The name of an image stands for a table with nothing else in it.
+                    let lower = below.remove(&key).filter(|lower| path == "image" && lower.as_str().is_some());
+                    let mut table: Table = lower.into_iter().map(|lower| ("name".to_owned(), lower)).collect();
                     self.table(&mut table, above, path);
                     below.insert(key, Node { value: Value::Table(table), ..node });
                 }

@@ -9,7 +9,7 @@ use super::layers::Merged;
 use super::read::read;
 use super::search::{Found, Replica};
 use super::source::{Layer, Source};
-use super::tree::{self, Table};
+use super::tree::{self, Node, Table};
 use super::types::Name;
 use super::variables::{self, Instance};
 use crate::layout::Layout;
@@ -98,13 +98,17 @@ impl Parsed {
 
     /// The image that the topmost layer names.
     pub fn image(&self) -> Option<Name> {
-        let text = self.layers.iter().rev().find_map(|(_, table)| table.get("image"))?.as_str()?;
+        let of_layer = |node: &'_ Node| match node.as_table() {
+            Some(table) => table.get("name").and_then(Node::as_str).map(str::to_owned),
+            None => node.as_str().map(str::to_owned),
+        };
+        let text = self.layers.iter().rev().find_map(|(_, table)| of_layer(table.get("image")?))?;
         let variable = |name: &str| {
             let own = self.layers.iter().rev().find_map(|(_, table)| table.get("variables")?.as_table()?.get(name));
             own.map_or_else(|| self.instance.built_in(name), |own| own.as_str().map(str::to_owned))
         };
         match self.layers.iter().any(|(_, table)| table.contains_key("variables")) {
-            true => variables::expand(text, variable).ok()?.parse().ok(),
+            true => variables::expand(&text, variable).ok()?.parse().ok(),
             false => text.parse().ok(),
         }
     }

@@ -1,7 +1,7 @@
 //! `soute image`: the store.
 
 mod export;
-mod import;
+pub mod import;
 mod list;
 mod prune;
 mod pull;

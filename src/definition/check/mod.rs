@@ -3,6 +3,7 @@
 pub mod across;
 mod devices;
 pub mod exposure;
+mod image;
 mod mounts;
 mod network;
 mod process;
@@ -38,6 +39,7 @@ pub(super) fn one(
 ) -> Vec<Fault> {
     let mut subject = Subject { definition, root, refused, faults: Vec::new() };
     process::check(&mut subject, image_known);
+    image::check(&mut subject);
     replicas::check(&mut subject);
     resources::check(&mut subject);
     network::check(&mut subject);

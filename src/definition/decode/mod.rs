@@ -119,6 +119,10 @@ fn take_out(root: &mut Node, steps: &[Step], number: usize) -> bool {
     let Some((last, above)) = steps.split_last() else { return false };
     let Some(parent) = descend(root, above) else { return false };
     match (&mut parent.value, last) {
+        // That of an image is not required.
+        (Value::Table(table), Step::Key(key)) if matches!(above, [Step::Key(table)] if table == "image") => {
+            table.remove(key).is_some()
+        }
         (Value::Table(table), Step::Key(key)) => match (table.get_mut(key), placeholder(key, number)) {
             (Some(node), Some(value)) if node.value != value => {
                 node.value = value;
@@ -138,7 +142,8 @@ fn take_out(root: &mut Node, steps: &[Step], number: usize) -> bool {
 fn add(root: &mut Node, steps: &[Step], key: &str, number: usize) -> bool {
     let Some(parent) = descend(root, steps) else { return false };
     let (origin, Value::Table(table)) = (parent.origin.clone(), &mut parent.value) else { return false };
-    let Some(value) = placeholder(key, number) else { return false };
+    let name = || (key == "name").then(|| Value::Text("refused".to_owned()));
+    let Some(value) = placeholder(key, number).or_else(name) else { return false };
     table.insert(key.to_owned(), Node { value, key: origin.clone(), origin });
     true
 }

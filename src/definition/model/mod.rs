@@ -12,6 +12,7 @@ use super::types::{
 };
 
 mod device;
+mod image;
 mod isolation;
 mod lifecycle;
 mod limits;
@@ -20,6 +21,7 @@ mod network;
 mod systemd;
 
 pub use device::{Device, MissingDevice};
+pub use image::{Image, Pull};
 pub use isolation::{CapabilityChange, Namespace, Namespaces, NetworkNamespace, Seccomp, Security, UserNamespace};
 pub use lifecycle::{Init, Log, LogOutput, Ready, Reload, Restart, RestartPolicy, Stop};
 pub use limits::{DeviceLimit, Limits};
@@ -43,8 +45,8 @@ pub struct Definition {
     #[serde(default)]
     pub labels: BTreeMap<Text, Text>,
 
-    /// The image in the store that the container's disk is a copy of.
-    pub image: Name,
+    /// The image in the store that the container's disk is a copy of: its name, or a table with where it is from.
+    pub image: Image,
     /// The program and its first arguments, before `command`; the image's. Setting it drops the image's command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<StringList>,
@@ -185,7 +187,7 @@ impl Definition {
             schema: newest(),
             description: None,
             labels: BTreeMap::new(),
-            image,
+            image: Image::named(image),
             entrypoint: None,
             command: None,
             environment: BTreeMap::new(),
