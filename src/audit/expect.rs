@@ -61,6 +61,8 @@ const fn bits(numbers: &[u32]) -> u64 {
 pub struct Expected {
     /// It boots: root in it is an administrator of its own system.
     pub boots: bool,
+    /// Credentials are declared.
+    pub credentials: bool,
     /// Namespaces that are the host's by declaration: their names in /proc, and the words that declare them.
     pub shared: BTreeMap<&'static str, String>,
     /// The container whose network it has by declaration.
@@ -145,6 +147,7 @@ impl Expected {
         let scratch: Vec<_> = scratch.filter(|mount| !is_declared(&mount.target)).collect();
         Self {
             boots,
+            credentials: !definition.credentials.is_empty(),
             shared: shared(&definition.namespaces),
             joins: definition.namespaces.network.container().map(ToString::to_string),
             capabilities,

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use super::{
     apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, exec,
     export, image, import, kill, list, logs, machine, network, pause, pull, reload, remove, restart, resume, run,
-    scale, set, shell, show, start, status, stop, unit, up, verify, wait,
+    scale, set, shell, show, start, stats, status, stop, unit, up, verify, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -95,6 +95,11 @@ pub enum Verb {
     List(list::List),
     /// Show everything about a container.
     Status(status::Status),
+    /// Show what running containers use.
+    ///
+    /// CPU in percent of one CPU, memory and tasks with their limits, rates of disks and links, and how much of the last ten
+    /// seconds somebody in it waited for CPU, memory and I/O. What this kernel does not count is shown as -.
+    Stats(stats::Stats),
     /// Run a command in a running container.
     ///
     /// It has the namespaces, limits and privileges of the payload. Flags of the command's own come after --.
@@ -233,6 +238,7 @@ impl Verb {
             Self::Wait(verb) => verb.run(host),
             Self::List(verb) => verb.run(host),
             Self::Status(verb) => verb.run(host),
+            Self::Stats(verb) => verb.run(host),
             Self::Exec(verb) => verb.run(host),
             Self::Shell(verb) => verb.run(host),
             Self::Check(verb) => verb.run(host),

@@ -37,6 +37,9 @@ pub(super) fn excluded(path: &str, key: &str, value: &Node) -> &'static [&'stati
     match (path, key, value.as_str()) {
         ("reload", "signal", _) => &["command"],
         ("reload", "command", _) => &["signal"],
+        (path, "file", _) if path.starts_with("credentials.") => &["encrypted", "host"],
+        (path, "encrypted", _) if path.starts_with("credentials.") => &["file", "host"],
+        (path, "host", _) if path.starts_with("credentials.") => &["file", "encrypted"],
         ("mount", "type", Some("tmpfs")) => &["source", "missing", "ids", "recursive"],
         ("mount", "type", Some("bind")) => &["size", "mode"],
         ("mount", "type", Some("volume")) => &["size", "mode", "missing"],

@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::tree::{Node, Table, Value};
 
 /// Keys, by their table; paths are without indexes.
-const KEYS: [(&str, &[&str]); 2] = [("", &["watchdog", "publish", "credentials", "health"]), ("network", &["rate"])];
+const KEYS: [(&str, &[&str]); 2] = [("", &["watchdog", "publish", "health"]), ("network", &["rate"])];
 
 /// Values of keys that are here already.
 const VALUES: [(&str, &[&str]); 2] = [("ready", &["healthy"]), ("network.address", &["dhcp"])];

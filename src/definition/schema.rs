@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::model::Definition;
 
 /// Tables whose keys are the user's own.
-const FREE: [&str; 7] = ["labels", "environment", "variables", "hosts", "sysctl", "systemd", "limits.rlimits"];
+const FREE: [&str; 8] =
+    ["credentials", "labels", "environment", "variables", "hosts", "sysctl", "systemd", "limits.rlimits"];
 
 /// /usr/share/soute/container-1.schema.json: for editors, of a definition and of its drop-ins.
 pub fn json_schema() -> Value {

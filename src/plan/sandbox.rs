@@ -21,6 +21,8 @@ pub struct Sandbox {
     pub ready: Ready,
     /// Declared mounts, and tmpfs on /tmp and /run where the disk is read-only.
     pub mounts: Vec<Mount>,
+    /// Names of credentials, whose content only systemd and the payload have.
+    pub credentials: Vec<String>,
     /// Device nodes of the host.
     pub devices: Vec<Device>,
     /// Paths made empty.
@@ -40,6 +42,18 @@ pub struct Sandbox {
     pub stop_signal: i32,
     /// What `reload` does.
     pub reload: Option<Reload>,
+}
+
+impl Sandbox {
+    /// Where the credentials are, if there are any. A system that boots keeps those of its own units in /run/credentials, and
+    /// takes ours from where systemd-nspawn has them.
+    pub fn credentials_directory(&self) -> Option<&'static str> {
+        match (self.credentials.is_empty(), self.init) {
+            (true, _) => None,
+            (false, Init::Image) => Some("/run/host/credentials"),
+            (false, _) => Some("/run/credentials"),
+        }
+    }
 }
 
 /// Which namespaces are the container's own; the mount namespace always is.
@@ -275,6 +289,7 @@ impl Sandbox {
             init: Init::None,
             ready: Ready::Exec,
             mounts: Vec::new(),
+            credentials: Vec::new(),
             devices: Vec::new(),
             masked: Vec::new(),
             read_only: Vec::new(),

@@ -46,6 +46,8 @@ pub enum Value {
     DeviceLimits(Vec<(String, u64)>),
     /// a(ss): device and access.
     DeviceAllow(Vec<(String, String)>),
+    /// a(ss): name and place of each credential.
+    Credentials(Vec<(String, String)>),
 }
 
 /// One command of a unit.

@@ -12,7 +12,7 @@ use super::operations::{covers, operations};
 use super::sources::Sources;
 use super::tree::Tree;
 use super::user::{self, Credentials};
-use super::{execute, label, raw, reaper, root};
+use super::{execute, label, raw, reaper, root, secrets};
 use crate::error::{Context, Result};
 use crate::network::Netlink;
 use crate::plan::{IdRange, Init, Plan, Process, Ready, Sandbox};
@@ -98,7 +98,9 @@ fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Credential
     let top = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .context("cannot open the root")?;
     let limit = if sandbox.namespaces.user { IdRange::COUNT } else { u32::MAX };
-    user::resolve(top.as_fd(), &sandbox.process, limit)
+    let user = user::resolve(top.as_fd(), &sandbox.process, limit)?;
+    secrets::hand_over(top.as_fd(), sandbox, &sources.credentials, &user)?;
+    Ok(user)
 }
 
 /// Until now we were the host's root, seen from inside as nobody.

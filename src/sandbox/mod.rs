@@ -27,6 +27,7 @@ pub mod rewrite;
 pub mod root;
 pub mod runner;
 mod share;
+pub mod secrets;
 pub mod sources;
 pub mod start;
 pub mod stop;

@@ -10,7 +10,7 @@ use rustix::mount::MountAttrFlags;
 
 use super::devices::Nodes;
 use super::notify::PayloadSocket;
-use super::{mounts, reaper, root, userns};
+use super::{mounts, reaper, root, secrets, userns};
 use crate::error::{Context, Error, Result};
 use crate::image::superblock::FsType;
 use crate::image::{disk, loopdev, store::Store};
@@ -35,6 +35,8 @@ pub struct Sources {
     pub notify: Option<OwnedFd>,
     /// The hosts file that is kept up to date.
     pub hosts: Option<OwnedFd>,
+    /// The credentials, in the order of their names.
+    pub credentials: Vec<OwnedFd>,
     /// The caller's terminal.
     pub terminal: Option<OwnedFd>,
     /// The program that is PID 1, where the payload is not.
@@ -69,11 +71,24 @@ impl Sources {
         let log = sandbox.log.iter().flat_map(|fifo| LOGGED.map(|name| Ok((name, file(fifo)?))));
         let log = log.collect::<Result<_>>()?;
         let hosts = hosts(layout, plan, root.as_fd(), &binds)?;
+        let credentials = secrets::open(sandbox)?;
         let terminal = sandbox.process.terminal.then(|| file(&PathBuf::from("/proc/self/fd/0"))).transpose()?;
         let reaper = (sandbox.init == Init::Reaper).then(|| reaper::open(sandbox.namespaces.user)).transpose()?;
         let devices = Nodes::make(&sandbox.devices, plan.disk.ids)?;
         Ok((
-            Self { reaper, root, root_is_mapped, log, notify, hosts, terminal, binds, devices, ids: ids.collect() },
+            Self {
+                reaper,
+                root,
+                root_is_mapped,
+                log,
+                notify,
+                hosts,
+                credentials,
+                terminal,
+                binds,
+                devices,
+                ids: ids.collect(),
+            },
             socket,
         ))
     }

@@ -95,6 +95,7 @@ fn values(unit: &Unit, property: &Property) -> Vec<String> {
         Value::DeviceLimits(list) => {
             list.iter().map(|(path, limit)| format!("{} {}", quoted(&percent(path)), finite(*limit))).collect()
         }
+        Value::Credentials(list) => list.iter().map(|(name, place)| format!("{name}:{}", percent(place))).collect(),
         Value::DeviceAllow(list) => {
             list.iter().map(|(path, access)| format!("{} {access}", quoted(&percent(path)))).collect()
         }

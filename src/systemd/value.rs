@@ -23,7 +23,7 @@ fn variant(value: &Value) -> Variant<'_> {
         Value::DeviceLimits(limits) => {
             Variant::from(limits.iter().map(|(device, limit)| (device.as_str(), *limit)).collect::<Vec<_>>())
         }
-        Value::DeviceAllow(devices) => {
+        Value::DeviceAllow(devices) | Value::Credentials(devices) => {
             Variant::from(devices.iter().map(|(device, access)| (device.as_str(), access.as_str())).collect::<Vec<_>>())
         }
     }

@@ -4,7 +4,9 @@
 mod lab;
 
 mod apply;
+mod credentials;
 mod diff;
 mod fields;
 mod pause;
 mod set;
+mod stats;

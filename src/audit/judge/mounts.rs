@@ -73,6 +73,10 @@ fn flags(facts: &Facts, expected: &Expected, masking: &BTreeSet<&str>, mount: &M
         "/dev/shm" => &["nosuid", "nodev"],
         target if is_below(target, "/dev") && !is_of_host(facts, mount) => &["nosuid"],
         "/run/host" => &QUIET,
+        // Nobody can write to it, and it is never on a disk.
+        "/run/credentials" | "/run/host/credentials" if expected.credentials && mount.kind == "ramfs" => {
+            &["nosuid", "nodev", "noexec", "ro"]
+        }
         _ => return Some(other(facts, expected, mount, what)),
     };
     missing(mount, wanted).map(|missing| Finding::wrong(what, shown(mount), missing))

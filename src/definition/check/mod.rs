@@ -1,6 +1,7 @@
 //! Rules between keys, and between containers. What one value alone can break, its type has refused already.
 
 pub mod across;
+mod credentials;
 mod devices;
 pub mod exposure;
 mod image;
@@ -45,6 +46,7 @@ pub(super) fn one(
     network::check(&mut subject);
     mounts::check(&mut subject);
     devices::check(&mut subject);
+    credentials::check(&mut subject);
     systemd::check(&mut subject, host);
     weakened::check(&mut subject);
     subject.faults

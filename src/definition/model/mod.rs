@@ -7,10 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{
-    Account, Address, CapabilitySet, Dependency, EnvironmentFile, EnvironmentName, GuestPath, Hostname, Limit, List,
-    Mode, Name, Signal, SizeOrShare, Span, StringList, SysctlName, Text, Timezone, UnitText, UserSpec, VariableName,
+    Account, Address, CapabilitySet, CredentialName, Dependency, EnvironmentFile, EnvironmentName, GuestPath, Hostname,
+    Limit, List, Mode, Name, Signal, SizeOrShare, Span, StringList, SysctlName, Text, Timezone, UnitText, UserSpec,
+    VariableName,
 };
 
+mod credential;
 mod device;
 mod image;
 mod isolation;
@@ -20,6 +22,7 @@ mod mount;
 mod network;
 mod systemd;
 
+pub use credential::Credential;
 pub use device::{Device, MissingDevice};
 pub use image::{Image, Pull};
 pub use isolation::{CapabilityChange, Namespace, Namespaces, NetworkNamespace, Seccomp, Security, UserNamespace};
@@ -138,6 +141,9 @@ pub struct Definition {
     /// What else is mounted, by depth of the path.
     #[serde(default)]
     pub mount: Vec<Mount>,
+    /// Secrets, by their names: files in /run/credentials that the payload's user alone can read, never in the environment.
+    #[serde(default)]
+    pub credentials: BTreeMap<CredentialName, Credential>,
     /// Device nodes of the host that the payload may use.
     #[serde(default)]
     pub device: Vec<Device>,
@@ -216,6 +222,7 @@ impl Definition {
             hosts: BTreeMap::new(),
             sysctl: BTreeMap::new(),
             mount: Vec::new(),
+            credentials: BTreeMap::new(),
             device: Vec::new(),
             restart: Restart::default(),
             stop: Stop::default(),

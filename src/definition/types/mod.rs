@@ -6,6 +6,7 @@
 mod address;
 mod capability;
 mod cpu;
+mod credential;
 mod dependency;
 mod device;
 mod environment;
@@ -39,6 +40,7 @@ pub(crate) use address::not_a_host;
 pub use address::{Address, Cidr, Network};
 pub use capability::{Capability, CapabilitySet, DroppedCapability};
 pub use cpu::{CpuSet, CpuWeight, Cpus, Weight};
+pub use credential::CredentialName;
 pub use dependency::{Dependency, LATE_TARGETS};
 pub use device::{DeviceAccess, DevicePath};
 pub use environment::{EnvironmentFile, EnvironmentName};

@@ -21,6 +21,10 @@ pub fn environment(definition: &Definition, facts: &Facts) -> Vec<(String, Strin
     if let Some(zone) = timezone(definition, facts) {
         set("TZ", &zone);
     }
+    if !definition.credentials.is_empty() {
+        let boots = definition.init == Init::Image;
+        set("CREDENTIALS_DIRECTORY", if boots { "/run/host/credentials" } else { "/run/credentials" });
+    }
     for (key, value) in facts.image_environment.iter().chain(&facts.file_environment) {
         set(key, value);
     }

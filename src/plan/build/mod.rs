@@ -96,6 +96,7 @@ fn sandbox(definition: &Definition, facts: &Facts) -> Result<Sandbox> {
         init,
         ready,
         mounts: mounts::mounts(definition, facts),
+        credentials: definition.credentials.keys().map(ToString::to_string).collect(),
         devices: mounts::devices(definition),
         masked: mounts::masked(definition),
         read_only: mounts::read_only(definition),

@@ -9,8 +9,8 @@ use super::limits;
 use crate::definition::Definition;
 use crate::definition::directives::{self, PropertyValue};
 use crate::definition::group;
-use crate::definition::model::{DirectiveValue, LogOutput, RestartPolicy};
-use crate::definition::types::{Dependency, ExitStatus, Limit, SizeOrShare, Span};
+use crate::definition::model::{Credential, DirectiveValue, LogOutput, RestartPolicy};
+use crate::definition::types::{Dependency, ExitStatus, HostPath, Limit, SizeOrShare, Span};
 use crate::error::{Error, Exit, Result};
 
 /// The transient unit of a container.
@@ -21,6 +21,7 @@ pub fn unit(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Result
     properties.extend(lifecycle(definition, sandbox));
     properties.extend(log(definition, facts));
     properties.extend(confinement(sandbox, facts));
+    properties.extend(credentials(definition, facts));
     properties.extend(limits::limits(definition, facts));
     for (name, value) in &definition.systemd {
         add(&mut properties, further(name, value)?);
@@ -199,6 +200,23 @@ fn lifecycle(definition: &Definition, sandbox: &Sandbox) -> Vec<Property> {
     let some = statuses.into_iter().filter(|(_, statuses)| *statuses != ExitStatuses::default());
     list.extend(some.map(|(name, statuses)| Property::new(name, Value::ExitStatuses(statuses))));
     list
+}
+
+/// Loaded by systemd at each start, as an automatic restart is one.
+fn credentials(definition: &Definition, facts: &Facts) -> Vec<Property> {
+    let beside = facts.definition.as_deref().and_then(Path::parent).unwrap_or(Path::new("/"));
+    let (mut plain, mut encrypted) = (Vec::new(), Vec::new());
+    for (name, credential) in &definition.credentials {
+        let of_file = |path: &HostPath| (name.to_string(), path.resolve(beside).display().to_string());
+        match credential {
+            Credential::File(path) => plain.push(of_file(path)),
+            Credential::Encrypted(path) => encrypted.push(of_file(path)),
+            Credential::Host(host) => plain.push((name.to_string(), host.to_string())),
+        }
+    }
+    let lists = [("LoadCredential", plain), ("LoadCredentialEncrypted", encrypted)];
+    let some = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    some.map(|(property, list)| Property::new(property, Value::Credentials(list))).collect()
 }
 
 /// What counts as a good end, what restarts in any case, and what never does.
