@@ -185,7 +185,8 @@ pub enum Verb {
     Image(image::Image),
     /// Draw bridges, what is plugged into each, and the addresses of both.
     ///
-    /// Other programs' ports too. A container's link whose bridge has gone is drawn in no bridge.
+    /// Other programs' ports too, and links of the host that are parents of containers' (kind = "macvlan" and the like). A
+    /// container's link whose bridge has gone is drawn in no bridge.
     Network(network::Network),
     /// Make, list and remove bridges.
     Bridge(bridge::Bridge),

@@ -21,6 +21,9 @@ use crate::error::{Context, Error, Exit, Result};
 use crate::output::{json, stdout};
 use crate::settings::Host;
 
+/// Links that are named before the list is cut.
+const SHOWN: usize = 5;
+
 /// Says what on this host stops or weakens containers, or proves that a command leaves it as it was.
 #[derive(Debug, Args)]
 pub struct Doctor {
@@ -170,6 +173,12 @@ impl Proof<'_> {
         let _ = writeln!(text, "compared: {}", compared.collect::<Vec<_>>().join(", "));
         for one in &self.not_compared {
             let _ = writeln!(text, "not compared: {}: {}", one.area.word(), one.why);
+        }
+        if !self.own_links.is_empty() {
+            let shown = self.own_links.iter().take(SHOWN).map(|name| escaped(name));
+            let more = if self.own_links.len() > SHOWN { ", ..." } else { "" };
+            let names = shown.collect::<Vec<_>>().join(", ");
+            let _ = writeln!(text, "made by soute, and let pass: {names}{more}");
         }
         let _ = match self.differences.len() {
             0 => writeln!(text, "no difference"),

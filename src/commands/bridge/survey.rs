@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::layout::Layout;
 use crate::network::socket::Socket;
 use crate::network::topology::{self, Wire};
-use crate::plan::{Link, Plan};
+use crate::plan::{Link, LinkKind, MAIN_PID, Plan};
 
 /// What there is.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Survey {
     pub addresses: BTreeMap<u32, Vec<Cidr>>,
     /// What was started, by the name of the link's host end: the container, and which of its links.
     pub ends: BTreeMap<String, End>,
+    /// Links of running containers that need no bridge but another link of the host: that, and how it is used.
+    pub children: Vec<(String, &'static str, End)>,
     /// The containers whose definitions name a bridge, by the bridge.
     pub named: BTreeMap<String, BTreeSet<String>>,
 }
@@ -44,14 +46,18 @@ impl Survey {
         let mut socket = Socket::open(0)?;
         let wires = topology::wires(&mut socket)?;
         let addresses = topology::addresses(&mut socket)?;
-        let ends = users::snapshots(layout)?.iter().flat_map(ends).collect();
+        let plans = users::snapshots(layout)?;
+        let ends = plans.iter().flat_map(ends).collect();
+        // The kernel tells of these only inside the container, and a snapshot outlasts what it started.
+        let runs = |plan: &&Plan| layout.state(&plan.name).join(MAIN_PID).exists();
+        let children = plans.iter().filter(runs).flat_map(children).collect();
         let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for found in search::all(layout)?.found {
             for bridge in Outline::read(layout, &found).map(|outline| outline.bridges).unwrap_or_default() {
                 named.entry(bridge).or_default().insert(found.name.to_string());
             }
         }
-        Ok(Self { wires, addresses, ends, named })
+        Ok(Self { wires, addresses, ends, children, named })
     }
 
     /// The bridges, by name.
@@ -86,12 +92,27 @@ impl Survey {
 }
 
 fn ends(plan: &Plan) -> Vec<(String, End)> {
-    let end = |link: &Link| {
-        let port = link.port()?;
-        let end = End { container: plan.name.clone(), link: link.name.clone(), addresses: link.addresses.clone() };
-        Some((port.host_name.clone(), end))
+    let ports = plan.links.iter().filter_map(|link| Some((link.port()?.host_name.clone(), End::of(plan, link))));
+    ports.collect()
+}
+
+fn children(plan: &Plan) -> Vec<(String, &'static str, End)> {
+    let child = |link: &Link| {
+        let (parent, kind) = match &link.kind {
+            LinkKind::Bridge(_) => return None,
+            LinkKind::Macvlan { parent } => (parent, "macvlan"),
+            LinkKind::Ipvlan { parent } => (parent, "ipvlan"),
+            LinkKind::Device { parent } => (parent, "device"),
+        };
+        Some((parent.clone(), kind, End::of(plan, link)))
     };
-    plan.links.iter().filter_map(end).collect()
+    plan.links.iter().filter_map(child).collect()
+}
+
+impl End {
+    fn of(plan: &Plan, link: &Link) -> Self {
+        Self { container: plan.name.clone(), link: link.name.clone(), addresses: link.addresses.clone() }
+    }
 }
 
 /// Who made a bridge, as far as can be told.

@@ -17,11 +17,15 @@ pub fn graph(picture: &Picture) -> String {
             if bridge.up { "box" } else { "box, style=dashed" },
         );
     }
+    for parent in &picture.parents {
+        let label: Vec<_> = std::iter::once(&parent.name).chain(&parent.addresses).map(String::as_str).collect();
+        node(&mut text, &format!("link {}", parent.name), &label, "box, style=rounded");
+    }
     for (container, links) in picture.containers() {
         node(&mut text, &format!("container {container}"), &[container], "ellipse");
-        for (bridge, port) in links {
-            if let Some(bridge) = bridge {
-                edge(&mut text, bridge, &format!("container {container}"), port);
+        for (of, port) in links {
+            if let Some(of) = of {
+                edge(&mut text, &of, &format!("container {container}"), port);
             }
         }
     }
@@ -29,7 +33,7 @@ pub fn graph(picture: &Picture) -> String {
         for port in bridge.ports.iter().filter(|port| port.container.is_none()) {
             let what = port.kind.as_deref().unwrap_or("network card");
             node(&mut text, &format!("port {}", port.name), &[&port.name, what], "plaintext");
-            edge(&mut text, &bridge.name, &format!("port {}", port.name), port);
+            edge(&mut text, &format!("bridge {}", bridge.name), &format!("port {}", port.name), port);
         }
     }
     text + "}\n"
@@ -40,9 +44,9 @@ fn node(text: &mut String, id: &str, label: &[&str], shape: &str) {
     let _ = writeln!(text, "  \"{}\" [label=\"{}\", shape={shape}]", quoted(id), label.join("\\n"));
 }
 
-fn edge(text: &mut String, bridge: &str, to: &str, port: &Port) {
+fn edge(text: &mut String, of: &str, to: &str, port: &Port) {
     let label: Vec<_> = port.link.iter().chain(&port.addresses).map(|line| quoted(line)).collect();
-    let _ = writeln!(text, "  \"bridge {}\" -- \"{}\" [label=\"{}\"]", quoted(bridge), quoted(to), label.join("\\n"));
+    let _ = writeln!(text, "  \"{}\" -- \"{}\" [label=\"{}\"]", quoted(of), quoted(to), label.join("\\n"));
 }
 
 /// A name of somebody's link can have quotes in it.
@@ -62,10 +66,13 @@ mod tests {
   graph [rankdir=LR]
   "bridge br-farm" [label="br-farm", shape=box]
   "bridge br-front" [label="br-front\n10.89.0.1/24", shape=box]
+  "link eth2" [label="eth2", shape=box, style=rounded]
   "container lost" [label="lost", shape=ellipse]
   "container proxy" [label="proxy", shape=ellipse]
   "bridge br-farm" -- "container proxy" [label="eth1\n10.88.0.10/24"]
   "bridge br-front" -- "container proxy" [label="eth0\n10.89.0.10/24"]
+  "container public" [label="public", shape=ellipse]
+  "link eth2" -- "container public" [label="eth0\n192.0.2.5/24"]
   "container web1" [label="web1", shape=ellipse]
   "bridge br-farm" -- "container web1" [label="eth0\n10.88.0.11/24"]
   "port eth1" [label="eth1\nnetwork card", shape=plaintext]

@@ -13,8 +13,22 @@ use crate::network::topology::Wire;
 pub struct Picture {
     /// By name.
     pub bridges: Vec<Bridge>,
+    /// Links of the host that containers' links are children of, or that a container has.
+    pub parents: Vec<Parent>,
     /// Links of containers whose bridge has gone.
     pub unplugged: Vec<Port>,
+}
+
+/// A link of the host that is no bridge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Parent {
+    /// Its name.
+    pub name: String,
+    /// The host's on it.
+    pub addresses: Vec<String>,
+    /// By the container's name; what stands for their name on the host is how they are made.
+    pub children: Vec<Port>,
 }
 
 /// A bridge.
@@ -58,16 +72,36 @@ impl Picture {
             addresses: survey.addresses(bridge),
             ports: sorted(survey.ports(bridge).into_iter().map(|port| Port::of(survey, port))),
         });
+        let mut parents: BTreeMap<&str, Vec<Port>> = BTreeMap::new();
+        for (parent, kind, end) in &survey.children {
+            parents.entry(parent).or_default().push(Port::child(kind, end));
+        }
+        let wire = |name: &str| survey.wires.iter().find(|wire| wire.name == name);
+        let parents = parents.into_iter().map(|(name, children)| Parent {
+            name: name.to_owned(),
+            addresses: wire(name).map(|wire| survey.addresses(wire)).unwrap_or_default(),
+            children: sorted(children.into_iter()),
+        });
         let loose = survey.wires.iter().filter(|wire| wire.master.is_none() && survey.end(wire).is_some());
-        Self { bridges: bridges.collect(), unplugged: sorted(loose.map(|port| Port::of(survey, port))) }
+        Self {
+            bridges: bridges.collect(),
+            parents: parents.collect(),
+            unplugged: sorted(loose.map(|port| Port::of(survey, port))),
+        }
     }
 
-    /// The containers, each with its links: (bridge, port).
-    pub fn containers(&self) -> BTreeMap<&str, Vec<(Option<&str>, &Port)>> {
+    /// The containers, each with its links: what on the host each leads to, as the graph calls it, and the link.
+    pub fn containers(&self) -> BTreeMap<&str, Vec<(Option<String>, &Port)>> {
         let mut all: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-        let plugged =
-            self.bridges.iter().flat_map(|bridge| bridge.ports.iter().map(|port| (Some(bridge.name.as_str()), port)));
-        for (bridge, port) in plugged.chain(self.unplugged.iter().map(|port| (None, port))) {
+        let plugged = self
+            .bridges
+            .iter()
+            .flat_map(|bridge| bridge.ports.iter().map(|port| (Some(format!("bridge {}", bridge.name)), port)));
+        let children = self
+            .parents
+            .iter()
+            .flat_map(|parent| parent.children.iter().map(|port| (Some(format!("link {}", parent.name)), port)));
+        for (bridge, port) in plugged.chain(children).chain(self.unplugged.iter().map(|port| (None, port))) {
             if let Some(container) = &port.container {
                 all.entry(container).or_default().push((bridge, port));
             }
@@ -93,6 +127,17 @@ impl Port {
             kind: wire.kind.clone(),
             addresses: end.map_or_else(|| survey.addresses(wire), inside),
             carrier: wire.carrier,
+        }
+    }
+
+    fn child(kind: &str, end: &End) -> Self {
+        Self {
+            container: Some(end.container.clone()),
+            link: Some(end.link.clone()),
+            name: kind.to_owned(),
+            kind: Some(kind.to_owned()),
+            addresses: end.addresses.iter().map(ToString::to_string).collect(),
+            carrier: true,
         }
     }
 }
@@ -138,6 +183,7 @@ pub mod tests {
             ]
             .map(|(name, end)| (name.to_owned(), end))
             .into(),
+            children: vec![("eth2".to_owned(), "macvlan", end("public", "eth0", "192.0.2.5/24"))],
             named: BTreeMap::new(),
         }
     }
@@ -153,7 +199,7 @@ pub mod tests {
             [("br-farm", vec!["vb-1".to_owned(), "vb-2".into()]), ("br-front", vec!["vb-0".to_owned(), "eth1".into()])]
         );
         assert_eq!(names(&picture.unplugged), ["vb-9"]);
-        assert_eq!(picture.containers().into_keys().collect::<Vec<_>>(), ["lost", "proxy", "web1"]);
+        assert_eq!(picture.containers().into_keys().collect::<Vec<_>>(), ["lost", "proxy", "public", "web1"]);
         assert_eq!(picture.containers()["proxy"].len(), 2);
     }
 }

@@ -44,6 +44,10 @@ pub fn draw(picture: &Picture, lines: Lines) -> String {
         head(&mut text, &format!("{}{}{state}", bridge.name, after(&bridge.addresses)));
         ports(&mut text, &bridge.ports, lines);
     }
+    for parent in &picture.parents {
+        head(&mut text, &format!("{}{}", parent.name, after(&parent.addresses)));
+        ports(&mut text, &parent.children, lines);
+    }
     if !picture.unplugged.is_empty() {
         head(&mut text, "in no bridge");
         ports(&mut text, &picture.unplugged, lines);
@@ -93,6 +97,8 @@ br-farm
 br-front  10.89.0.1/24
 ├─ proxy eth0    vb-0  10.89.0.10/24
 └─ network card  eth1
+eth2
+└─ public eth0  macvlan  192.0.2.5/24
 in no bridge
 └─ lost eth0  vb-9  10.90.0.2/24
 ";

@@ -8,6 +8,10 @@ const OLDEST_SYSTEMD: u32 = 252;
 /// What the kernel was last taught of what soute needs: mount_setattr(2) with an idmap.
 const OLDEST_KERNEL: (u32, u32) = (5, 12);
 
+/// Sysctls of distributions, and the value with which users make no user namespaces.
+const RESTRICTIONS: [(&str, u64); 2] =
+    [("kernel/apparmor_restrict_unprivileged_userns", 1), ("kernel/unprivileged_userns_clone", 0)];
+
 /// Kernel options: what it is, what needs it, whether nothing works without it.
 const OPTIONS: [(&str, &str, bool); 9] = [
     ("VETH", "links to bridges", true),
@@ -88,20 +92,27 @@ fn user_namespaces(facts: &Facts) -> Vec<Finding> {
             .map(|limit| (*limit, format!("user.max_{kind}_namespaces")))
     });
     let Some((limit, name)) = least.min() else { return Vec::new() };
+    let mut list: Vec<_> =
+        RESTRICTIONS.iter().filter(|(path, forbids)| facts.sysctls.get(*path) == Some(forbids)).map(inside).collect();
     let needed = facts.definitions.count.max(1);
-    vec![match limit {
-        0 => Finding::problem(
-            "namespaces",
-            format!("{name} = 0"),
-            format!("sysctl {name}=65536, in /etc/sysctl.d to keep it"),
-        ),
-        limit if limit < needed => Finding::problem(
-            "namespaces",
-            format!("{name} = {limit}, and there are {needed} definitions"),
-            format!("sysctl {name}=65536, in /etc/sysctl.d to keep it"),
-        ),
+    let fix = format!("sysctl {name}=65536, in /etc/sysctl.d to keep it");
+    list.push(match limit {
+        0 => Finding::problem("namespaces", format!("{name} = 0"), fix),
+        limit if limit < needed => {
+            Finding::problem("namespaces", format!("{name} = {limit}, and there are {needed} definitions"), fix)
+        }
         limit => Finding::ok("namespaces", format!("at least {limit} of each kind")),
-    }]
+    });
+    list
+}
+
+/// root, and so soute, is above these: they are for what runs in containers, and for users.
+fn inside((path, value): &(&str, u64)) -> Finding {
+    let name = path.replace('/', ".");
+    Finding::ok(
+        "namespaces",
+        format!("{name} = {value}: not for root, but programs in containers may make none of their own"),
+    )
 }
 
 fn cgroups(facts: &Facts) -> Vec<Finding> {
@@ -159,7 +170,7 @@ struct Shared {
     proposed: u64,
 }
 
-const SHARED: [Shared; 3] = [
+const SHARED: [Shared; 4] = [
     Shared {
         sysctls: &["net/ipv4/neigh/default/gc_thresh3", "net/ipv6/neigh/default/gc_thresh3"],
         each: 3,
@@ -171,6 +182,12 @@ const SHARED: [Shared; 3] = [
         each: 4,
         why: "inotify instances of all containers count for root",
         proposed: 8192,
+    },
+    Shared {
+        sysctls: &["kernel/keys/root_maxkeys"],
+        each: 4,
+        why: "keyrings of containers whose root is the host's count for root",
+        proposed: 1_000_000,
     },
     Shared {
         sysctls: &["kernel/pid_max"],

@@ -15,10 +15,13 @@ use crate::settings::Host;
 use crate::systemd::Manager;
 
 /// Numbers of /proc/sys that are judged.
-const SYSCTLS: [&str; 16] = [
+const SYSCTLS: [&str; 19] = [
     "fs/inotify/max_user_instances",
     "fs/inotify/max_user_watches",
+    "kernel/apparmor_restrict_unprivileged_userns",
+    "kernel/keys/root_maxkeys",
     "kernel/pid_max",
+    "kernel/unprivileged_userns_clone",
     "net/bridge/bridge-nf-call-arptables",
     "net/bridge/bridge-nf-call-ip6tables",
     "net/bridge/bridge-nf-call-iptables",
