@@ -94,6 +94,7 @@ fn unit(raw: bool) -> Unit {
         ids: Some(524_288),
         machined: None,
         addresses: Default::default(),
+        resolvers: Vec::new(),
         machine_id: "0".repeat(32),
         memory: 8 << 30,
         tasks: 32768,

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use super::machine;
+use super::{machine, resolvers};
+use crate::definition::Definition;
 use crate::definition::Group;
 use crate::definition::check::exposure::BindFacts;
 use crate::definition::load::Loaded;
@@ -36,6 +38,7 @@ pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -
         image,
         ids,
         addresses: BTreeMap::new(),
+        resolvers: resolvers(host, &loaded.definition),
         machine_id: machine_id(host)?,
         memory: memory()?,
         tasks: number(Path::new("/proc/sys/kernel/pid_max"))?,
@@ -44,6 +47,13 @@ pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -
         image_environment: loaded.image_environment.iter().map(pair).collect(),
         file_environment: environment_files(loaded)?,
     })
+}
+
+fn resolvers(host: &Host, definition: &Definition) -> Vec<IpAddr> {
+    match resolvers::are_wanted(definition) {
+        true => resolvers::of_host(definition, host.layout.root()),
+        false => Vec::new(),
+    }
 }
 
 /// The image that a container's disk is, or will be, a copy of.

@@ -11,6 +11,7 @@ use super::addresses::{self, Addresses};
 use super::facts;
 use super::progress::Progress;
 use super::pull;
+use super::resolvers;
 use super::targets;
 use crate::definition::load::{self, Failure, Loaded};
 use crate::definition::model::{Image, UserNamespace};
@@ -120,6 +121,11 @@ impl<'a> Launch<'a> {
             if let Some(MountSource::Volume(volume)) = &mount.source {
                 volume::open(&self.host.layout, volume)?;
             }
+        }
+        if resolvers::are_wanted(&settled.definition)
+            && resolvers::of_host(&settled.definition, self.host.layout.root()).is_empty()
+        {
+            eprintln!("soute: {}: {}", loaded.name, resolvers::UNREACHABLE);
         }
         let addresses = self.addresses(loaded, durable)?;
         let plan = build(self.host, loaded, &settled.definition, settled.image, disk.record.ids, addresses)?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::resolvers;
 use crate::definition::Fault;
 use crate::definition::load::Loaded;
 use crate::definition::model::NetworkKind;
@@ -19,6 +20,7 @@ pub fn missing(host: &Host, loaded: &Loaded) -> Vec<Fault> {
     // Another root's bridges are another machine's.
     if host.layout.root() == Path::new("/") {
         faults.extend(bridges(loaded));
+        faults.extend(name_servers(loaded));
         faults.extend(parents(loaded));
     }
     faults
@@ -66,6 +68,13 @@ fn bridges(loaded: &Loaded) -> Vec<Fault> {
         Some(warning(message, place, &format!("network[{index}].bridge")))
     });
     missing.collect()
+}
+
+fn name_servers(loaded: &Loaded) -> Option<Fault> {
+    let definition = &loaded.definition;
+    let lacks = resolvers::are_wanted(definition) && resolvers::of_host(definition, Path::new("/")).is_empty();
+    let fault = warning(resolvers::UNREACHABLE.to_owned(), origin(&loaded.tree, &["dns", "servers"]), "dns.servers");
+    lacks.then(|| fault.help("name a server, or let the host's listen on the bridge"))
 }
 
 fn parents(loaded: &Loaded) -> Vec<Fault> {

@@ -47,6 +47,7 @@ mod pull;
 mod reload;
 mod remove;
 mod replace;
+mod resolvers;
 mod restart;
 mod resume;
 mod run;

@@ -1,6 +1,7 @@
 //! What a plan needs to know of the host, besides the definition. Gathered at the edge, so that planning stays pure.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::definition::types::Cidr;
@@ -31,6 +32,8 @@ pub struct Facts {
     pub ids: Option<u32>,
     /// What links were given for `address = "auto"`, by their names.
     pub addresses: BTreeMap<String, Vec<Cidr>>,
+    /// The host's own name servers, as the container reaches them; only if it asks for them.
+    pub resolvers: Vec<IpAddr>,
     /// /etc/machine-id: makes the addresses of links differ between hosts.
     pub machine_id: String,
     /// Bytes of memory.

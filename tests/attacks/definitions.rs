@@ -118,6 +118,7 @@ fn unit(definition: &toml::Table, name: &str) -> Option<Unit> {
         ids: Some(524_288),
         machined: None,
         addresses: Default::default(),
+        resolvers: Vec::new(),
         machine_id: "0".repeat(32),
         memory: 8 << 30,
         tasks: 32768,

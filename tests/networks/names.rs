@@ -9,6 +9,7 @@ both!(
     names_stop_at_the_bridge,
     own_lines_win_and_the_file_is_the_hosts,
     names_of_a_hundred,
+    the_hosts_name_servers,
 );
 
 fn names_come_and_go_with_containers(lab: &Lab) {
@@ -151,6 +152,32 @@ fn own_lines_win_and_the_file_is_the_hosts(lab: &Lab) {
         is "10.74.1.2 below" "$(cat /srv/own-etc/hosts)"
         soute stop own-web own-db own-file own-etc
         ip link delete br-own"#,
+    );
+}
+
+fn the_hosts_name_servers(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        define asks 'dns.servers = ["host", "10.76.0.9"]' 'dns.search = "lan"'
+        kept=$(cat /etc/resolv.conf 2>/dev/null || true)
+        printf 'nameserver 10.76.0.1\nnameserver 127.0.0.53\n' >/etc/resolv.conf
+        soute start asks
+        is "nameserver 10.76.0.1 nameserver 10.76.0.9 search lan" "$(soute exec asks -- cat /etc/resolv.conf | xargs)"
+        soute stop asks
+        define asks 'dns.servers = "host"'
+        printf 'nameserver 127.0.0.53\n' >/etc/resolv.conf
+        has "$(soute check asks 2>&1)" "on its own loopback"
+        has "$(soute start asks 2>&1)" "on its own loopback"
+        soute stop asks
+        # What resolved itself asks.
+        mkdir -p /run/systemd/resolve
+        printf 'nameserver 10.76.0.2\n' >/run/systemd/resolve/resolv.conf
+        soute start asks
+        is "nameserver 10.76.0.2" "$(soute exec asks -- cat /etc/resolv.conf)"
+        soute stop asks
+        rm /run/systemd/resolve/resolv.conf
+        printf '%s\n' "$kept" >/etc/resolv.conf"#,
     );
 }
 

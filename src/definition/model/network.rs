@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::types::{self, Address, Cidr, InterfaceName, LinkAddress, List, Mac, StringList, Vlan};
+use crate::definition::types::{
+    self, Address, Cidr, DnsServer, InterfaceName, LinkAddress, List, Mac, StringList, Vlan,
+};
 
 /// One link of the container.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -137,8 +139,8 @@ pub struct Route {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Dns {
-    /// Name servers; with none the image's file is left alone.
-    pub servers: List<Address>,
+    /// Name servers, or "host" for those that the host asks; with none the image's file is left alone.
+    pub servers: List<DnsServer>,
     /// Domains to search.
     pub search: StringList,
     /// Options of resolv.conf(5).

@@ -1,5 +1,6 @@
 //! What is mounted over the root, and the files that are generated for it.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use super::super::{BindIds, Device, Facts, FileSource, Missing, Mount, MountFlags, MountSource};
@@ -108,8 +109,9 @@ pub fn files(definition: &Definition, facts: &Facts) -> Vec<FileSource> {
     }
     let generated =
         |target: &str, content| FileSource { target: target.to_owned(), content, after_image: false, kept: false };
-    if !definition.dns.servers.is_empty() {
-        files.push(generated("/etc/resolv.conf", resolv_conf(&definition.dns)));
+    let servers: Vec<_> = definition.dns.servers.iter().flat_map(|server| server.addresses(&facts.resolvers)).collect();
+    if !servers.is_empty() {
+        files.push(generated("/etc/resolv.conf", resolv_conf(&servers, &definition.dns)));
     }
     if definition.init == Init::Image {
         files.push(generated("/etc/hostname", format!("{hostname}\n")));
@@ -126,8 +128,8 @@ fn hosts(definition: &Definition, hostname: Option<&String>) -> String {
     own.chain(named).collect()
 }
 
-fn resolv_conf(dns: &model::Dns) -> String {
-    let servers = dns.servers.iter().map(|server| format!("nameserver {}\n", server.0));
+fn resolv_conf(servers: &[IpAddr], dns: &model::Dns) -> String {
+    let servers = servers.iter().map(|server| format!("nameserver {server}\n"));
     let line = |word: &str, list: &[types::Text]| {
         let words: Vec<_> = list.iter().map(|text| text.as_str()).collect();
         (!words.is_empty()).then(|| format!("{word} {}\n", words.join(" ")))

@@ -28,6 +28,7 @@ fn facts() -> Facts {
         ids: Some(524_288),
         machined: None,
         addresses: Default::default(),
+        resolvers: Vec::new(),
         machine_id: "0123456789abcdef0123456789abcdef".into(),
         memory: 8 << 30,
         tasks: 32768,
