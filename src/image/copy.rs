@@ -88,7 +88,17 @@ pub fn copy_tree(
     progress: &mut Progress<'_>,
 ) -> Result<CopyMethod> {
     let target = create_root(parent, name).with_context(|| format!("cannot create {}", name.to_string_lossy()))?;
-    let stat = fstat(&target)?;
+    fill(source, target.as_fd(), options, progress)
+}
+
+/// The same into a directory that is there, and empty.
+pub fn fill(
+    source: BorrowedFd<'_>,
+    target: BorrowedFd<'_>,
+    options: Options,
+    progress: &mut Progress<'_>,
+) -> Result<CopyMethod> {
+    let stat = fstat(target)?;
     let mut done = 0;
     let mut count = |bytes: u64| {
         done += bytes;
@@ -97,15 +107,15 @@ pub fn copy_tree(
     let mut walk = Walk {
         options,
         born: Owner { uid: stat.st_uid, gid: stat.st_gid },
-        link: options.frozen && !can_reflink(parent),
+        link: options.frozen && !can_reflink(target),
         copier: Copier::new(options.durable),
         links: HashMap::new(),
-        root: target.as_fd(),
+        root: target,
         path: Vec::new(),
         buffer: Vec::new(),
         progress: &mut count,
     };
-    let result = walk.directory(source, target.as_fd(), 0);
+    let result = walk.directory(source, target, 0);
     if let Err(error) = result {
         return Err(error).with_context(|| format!("cannot copy /{}", access::shown(&walk.path)));
     }

@@ -3,6 +3,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod convert;
 mod cp;
 mod moving;
 mod size;

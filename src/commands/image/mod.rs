@@ -1,7 +1,9 @@
 //! `soute image`: the store.
 
+mod convert;
 mod export;
 pub mod import;
+mod filesystem;
 mod list;
 mod prune;
 mod pull;
@@ -58,6 +60,12 @@ enum ImageVerb {
     ///
     /// Every file is read. Exit status 7 where one differs.
     Verify(verify::Verify),
+    /// Make a raw file system of a tree, or a tree of a raw file system.
+    ///
+    /// Only a container on a raw disk can have a limit of disk space (disk.size). Names, owners, times, extended attributes,
+    /// hard links and content of both are compared before there is a new image. It takes the programs of the file system:
+    /// Debian's packages e2fsprogs, xfsprogs, btrfs-progs and erofs-utils.
+    Convert(convert::Convert),
     /// Write an image to a file: a tar archive, or a raw file system.
     ///
     /// Imported again it has the same digest. The archive has numeric owners, extended attributes (ACLs and file
@@ -79,6 +87,7 @@ impl Image {
             ImageVerb::Rename(rename) => rename.run(host),
             ImageVerb::Prune(prune) => prune.run(host),
             ImageVerb::Verify(verify) => verify.run(host),
+            ImageVerb::Convert(convert) => convert.run(host),
             ImageVerb::Export(export) => export.run(host),
         }
     }
