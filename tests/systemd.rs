@@ -196,6 +196,7 @@ fn descriptors_are_passed_and_progress_is_told() {
         let line = "for i in 1 2 3; do systemd-notify --status=\"$i of 3\"; sleep 0.1; done; systemd-notify --ready; echo hello";
         let mut told = vec![];
         let start = Start {
+            beside: Vec::new(),
             fds: vec![("StandardOutputFileDescriptor", writer.as_fd())],
             progress: Some(&mut |text: &str| told.push(text.to_owned())),
             ends: true,

@@ -96,6 +96,7 @@ fn unit(raw: bool) -> Unit {
         addresses: Default::default(),
         resolvers: Vec::new(),
         machine_id: "0".repeat(32),
+        ipv6: true,
         memory: 8 << 30,
         tasks: 32768,
         timezone: None,

@@ -40,7 +40,8 @@ impl Disable {
             match self.now {
                 true => {
                     let manager = Manager::connect()?;
-                    let stop = |name: &Name| stop::stop(&manager, name).with_context(|| format!("cannot stop {name}"));
+                    let stop =
+                        |name: &Name| stop::stop(host, &manager, name).with_context(|| format!("cannot stop {name}"));
                     targets::containers(host, std::slice::from_ref(name))?.iter().try_for_each(stop)
                 }
                 false => Ok(()),

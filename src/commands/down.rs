@@ -33,7 +33,7 @@ impl Down {
         let manager = Manager::connect()?;
         let status = each(&names, |name| {
             must_exist(host, &manager, name)?;
-            stop::stop(&manager, name).with_context(|| format!("cannot stop {name}"))
+            stop::stop(host, &manager, name).with_context(|| format!("cannot stop {name}"))
         })?;
         match self.remove && status == ExitCode::SUCCESS {
             true => Remove::all_of(definitions(host, names)?).run(host),

@@ -6,11 +6,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::{machine, resolvers};
-use crate::definition::Definition;
-use crate::definition::Group;
 use crate::definition::check::exposure::BindFacts;
 use crate::definition::load::Loaded;
 use crate::definition::types::Text;
+use crate::definition::{Definition, Group};
 use crate::error::{Context, Error, Exit, Result};
 use crate::file;
 use crate::image::disk::Disk;
@@ -40,6 +39,7 @@ pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -
         addresses: BTreeMap::new(),
         resolvers: resolvers(host, &loaded.definition),
         machine_id: machine_id(host)?,
+        ipv6: has_ipv6_loopback(&loaded.definition),
         memory: memory()?,
         tasks: number(Path::new("/proc/sys/kernel/pid_max"))?,
         timezone: local_timezone(),
@@ -54,6 +54,14 @@ fn resolvers(host: &Host, definition: &Definition) -> Vec<IpAddr> {
         true => resolvers::of_host(definition, host.layout.root()),
         false => Vec::new(),
     }
+}
+
+/// Nobody else asks, so that nothing is read for who publishes nothing.
+fn has_ipv6_loopback(definition: &Definition) -> bool {
+    /// proc_net(5): address, index, prefix, scope, flags, name.
+    const LOOPBACK: &str = "00000000000000000000000000000001 ";
+    let has = || fs::read_to_string("/proc/net/if_inet6").is_ok_and(|text| text.contains(LOOPBACK));
+    !definition.publish.is_empty() && has()
 }
 
 /// The image that a container's disk is, or will be, a copy of.

@@ -14,7 +14,7 @@ use crate::image::disk::{self, LastExit};
 use crate::image::store::{Store, Verified};
 use crate::instances::{self, Instance};
 use crate::names;
-use crate::plan::Plan;
+use crate::plan::{Plan, Publish};
 use crate::settings::Host;
 use crate::systemd::{Manager, UnitStatus};
 
@@ -44,6 +44,8 @@ pub struct Entry {
     pub memory: Option<u64>,
     /// Without prefixes.
     pub addresses: Vec<String>,
+    /// Published: "8080:80".
+    pub ports: Vec<String>,
     /// What runs is not what the definition says now.
     pub changed: bool,
     /// What it lacks of the isolation that containers have by default.
@@ -149,6 +151,7 @@ impl Entry {
             cgroup = plan.cgroup();
             self.image = plan.image.name.clone();
             self.addresses = plan.addresses();
+            self.ports = plan.publish.iter().map(Publish::shown).collect();
             self.weakened = plan.weakened.clone();
             // A one-off container has no definition, and its disk goes with it.
             self.orphan &= !plan.ephemeral;

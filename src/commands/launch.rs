@@ -8,11 +8,8 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::addresses::{self, Addresses};
-use super::facts;
 use super::progress::Progress;
-use super::pull;
-use super::resolvers;
-use super::targets;
+use super::{facts, ports, pull, resolvers, targets};
 use crate::definition::load::{self, Failure, Loaded};
 use crate::definition::model::{Image, UserNamespace};
 use crate::definition::site::Site;
@@ -169,6 +166,9 @@ impl<'a> Launch<'a> {
             return Err(Error::failed(format!("{other}, which runs, has the address {address} on the same bridge")));
         }
         self.wait_for_bridges(plan)?;
+        if !plan.publish.is_empty() {
+            ports::refuse_taken(self.manager, plan)?;
+        }
         self.snapshot(plan)?;
         if let Some(slice) = &plan.slice {
             self.manager.ensure_slice(slice)?;
@@ -176,9 +176,11 @@ impl<'a> Launch<'a> {
         let mut shown = Progress::default();
         let mut show = |text: &str| shown.show(text);
         let progress = Some(&mut show as &mut dyn FnMut(&str));
-        let started = self.manager.start_transient(&plan.unit, Start { fds, progress, ends });
+        let beside = plan.publish.iter().map(|port| port.unit(&plan.name)).collect();
+        let started = self.manager.start_transient(&plan.unit, Start { fds, beside, progress, ends });
         shown.clear();
-        started
+        // Whoever took a port since says more than that a socket unit has failed.
+        started.or_else(|error| ports::refuse_taken(self.manager, plan).and(Err(error)))
     }
 
     /// By hand a missing bridge is an error at once; at boot whoever makes it may be slower than we are.
@@ -217,7 +219,9 @@ impl<'a> Launch<'a> {
     /// The lock is not held across the start: of two that write the same snapshot, one wins the unit and both are right.
     pub fn snapshot(&self, plan: &Plan) -> Result<()> {
         let _lock = Lock::name(&self.host.layout, &plan.name)?;
-        plan.write(&self.host.layout.state(&plan.name))
+        let state = self.host.layout.state(&plan.name);
+        plan::write_published(&state, &plan.publish)?;
+        plan.write(&state)
     }
 
     fn is_up(&self, name: &Name) -> Result<bool> {
@@ -229,7 +233,7 @@ impl<'a> Launch<'a> {
 /// Faults between containers that concern this one: an address taken twice, an unknown or circular requirement.
 pub fn check_neighbours(host: &Host, loaded: &Loaded) -> Result<()> {
     let outline = loaded.outline();
-    if outline.claims.is_empty() && outline.waits_for().next().is_none() {
+    if outline.claims.is_empty() && outline.ports.is_empty() && outline.waits_for().next().is_none() {
         // It has nothing that another could take, and a circle would go through it: no need to read a thousand files.
         return Ok(());
     }

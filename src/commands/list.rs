@@ -52,6 +52,7 @@ struct Row<'a> {
     boot: &'a str,
     memory: Option<u64>,
     addresses: &'a [String],
+    ports: &'a [String],
     pid: Option<i32>,
     changed: bool,
     weakened: &'a [String],
@@ -102,6 +103,7 @@ fn row(entry: &Entry) -> Row<'_> {
         boot: entry.boot.as_str(),
         memory: entry.memory,
         addresses: &entry.addresses,
+        ports: &entry.ports,
         pid: entry.instance.as_ref().map(|instance| instance.pid),
         changed: entry.changed,
         weakened: &entry.weakened,
@@ -113,9 +115,9 @@ fn row(entry: &Entry) -> Row<'_> {
 }
 
 fn table(entries: &[&Entry]) -> String {
-    let mut table = Table::new(["NAME", "IMAGE", "STATE", "SINCE", "BOOT", "MEMORY", "ADDRESS"]);
-    for entry in entries {
-        table.row([
+    const HEADINGS: [&str; 7] = ["NAME", "IMAGE", "STATE", "SINCE", "BOOT", "MEMORY", "ADDRESS"];
+    let cells = |entry: &Entry| {
+        [
             entry.name.clone(),
             entry.image.clone(),
             state(entry),
@@ -123,7 +125,19 @@ fn table(entries: &[&Entry]) -> String {
             entry.boot.as_str().to_owned(),
             entry.memory.map(amount::bytes).unwrap_or_default(),
             entry.addresses.join(","),
-        ]);
+        ]
+    };
+    // Few hosts publish anything.
+    if entries.iter().all(|entry| entry.ports.is_empty()) {
+        let mut table = Table::new(HEADINGS);
+        entries.iter().for_each(|entry| table.row(cells(entry)));
+        return table.to_string();
+    }
+    let [name, image, state, since, boot, memory, address] = HEADINGS;
+    let mut table = Table::new([name, image, state, since, boot, memory, address, "PORTS"]);
+    for entry in entries {
+        let [name, image, state, since, boot, memory, address] = cells(entry);
+        table.row([name, image, state, since, boot, memory, address, entry.ports.join(",")]);
     }
     table.to_string()
 }

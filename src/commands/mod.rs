@@ -40,6 +40,7 @@ mod missing;
 mod next;
 mod overrides;
 mod pause;
+mod ports;
 mod present_use;
 mod network;
 mod progress;

@@ -83,7 +83,7 @@ impl Remove {
             if !self.force && is_running(manager, name)? {
                 return Err(Error::new(Exit::Busy, "it is running (--force stops it)"));
             }
-            stop::stop(manager, name)?;
+            stop::stop(host, manager, name)?;
         }
         if !keep_definition {
             disable::unlink(host, name)?;

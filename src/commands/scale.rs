@@ -70,7 +70,7 @@ fn scale(host: &Host, manager: &Manager, launch: &Launch<'_>, name: &Name, count
     let running =
         running.filter_map(|unit| Some(unit.name.strip_prefix("soute@")?.strip_suffix(".service")?.to_owned()));
     for surplus in targets::surplus(host, name, count, running)? {
-        stop::stop(manager, &surplus).with_context(|| format!("cannot stop {surplus}"))?;
+        stop::stop(host, manager, &surplus).with_context(|| format!("cannot stop {surplus}"))?;
         eprintln!("stopped {surplus}, whose disk stays: `soute remove {surplus}` takes it away");
     }
     Ok(())

@@ -59,6 +59,7 @@ impl Status {
         page.unit(entry, &properties);
         page.disk(host, entry, plan.as_ref())?;
         page.links(plan.as_ref().filter(|_| entry.is_up()));
+        page.ports(plan.as_ref().filter(|_| entry.is_up()));
         page.limits(entry, &properties, plan.as_ref());
         page.line("Boot", boot(entry.boot, &self.name));
         page.order(plan.as_ref());
@@ -169,6 +170,12 @@ impl Page {
                 link.port().filter(|port| !is_plugged(port)).map_or("", |_| ", in no bridge: a restart plugs it in");
             let text = format!("{} {}", link.made(), addresses.join(" "));
             self.line("Link", format!("{}{lost}", text.trim_end()));
+        }
+    }
+
+    fn ports(&mut self, plan: Option<&Plan>) {
+        for port in plan.into_iter().flat_map(|plan| &plan.publish) {
+            self.line("Port", format!("{} ({})", port.shown(), port.socket()));
         }
     }
 

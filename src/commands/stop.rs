@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{each, inventory, targets, unit};
+use super::{each, inventory, ports, targets, unit};
 use crate::definition::types::Name;
 use crate::error::{Context, Exit, Result};
-use crate::plan::CGROUPS;
+use crate::plan::{self, CGROUPS};
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -26,25 +26,31 @@ impl Stop {
         let manager = Manager::connect()?;
         each(&targets::containers(host, &self.names)?, |name| {
             super::must_exist(host, &manager, name)?;
-            stop(&manager, name).with_context(|| format!("cannot stop {name}"))
+            stop(host, &manager, name).with_context(|| format!("cannot stop {name}"))
         })
     }
 }
 
 /// Stops one and waits for its end; what failed is reset, so that its name is free.
-pub fn stop(manager: &Manager, name: &str) -> Result<()> {
-    let unit = unit(name);
-    let status = manager.status(&unit)?;
-    let properties = manager.properties(&unit, &["ControlGroup"])?;
+pub fn stop(host: &Host, manager: &Manager, name: &str) -> Result<()> {
+    // Of a one-off container nothing is left afterwards.
+    let published = plan::published(&host.layout.state(name))?;
+    stop_unit(manager, &unit(name))?;
+    ports::wait_until_free(manager, &published)
+}
+
+fn stop_unit(manager: &Manager, unit: &str) -> Result<()> {
+    let status = manager.status(unit)?;
+    let properties = manager.properties(unit, &["ControlGroup"])?;
     let group = properties.text("ControlGroup").trim_start_matches('/');
     if !group.is_empty() && inventory::is_frozen(&Path::new(CGROUPS).join(group)) {
         // systemd 257 has no stop for what is frozen, and what is could not hear of it.
-        manager.thaw(&unit)?;
+        manager.thaw(unit)?;
     }
     match status.active.as_str() {
         "inactive" if status.job.is_none() => Ok(()),
-        "failed" if status.job.is_none() => manager.reset_failed(&unit),
-        _ => match manager.stop(&unit) {
+        "failed" if status.job.is_none() => manager.reset_failed(unit),
+        _ => match manager.stop(unit) {
             // It has gone since, with a container that it requires or by itself.
             Err(error) if error.exit() == Exit::NotRunning => Ok(()),
             stopped => stopped,

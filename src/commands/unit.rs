@@ -52,6 +52,10 @@ impl Unit {
         if !text.ends_with('\n') {
             text.push('\n');
         }
+        for port in &plan.publish {
+            let socket = port.unit(&plan.name);
+            text += &format!("\n# {}, {state}\n{}", socket.name, unit_text(&socket));
+        }
         stdout::write(&text).map(|()| ExitCode::SUCCESS)
     }
 

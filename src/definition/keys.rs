@@ -1,7 +1,7 @@
 //! What merging has to know of single keys; paths are dotted and without indexes.
 
 use super::tree::{Node, Table};
-use super::types::{GuestPath, HostPath};
+use super::types::{GuestPath, HostPath, Listen};
 
 /// The keys that tell the entries of an array of tables apart.
 pub fn identifying(path: &str) -> Option<&'static [&'static str]> {
@@ -23,7 +23,11 @@ pub fn identity(path: &str, entry: &Table, index: usize) -> Option<String> {
             let target = text("target").or_else(|| text("source").filter(|_| path == "device"))?;
             Some(target.parse::<GuestPath>().map_or_else(|_| target.to_owned(), |path| path.to_string()))
         }
-        "publish" => Some(format!("{}/{}", text("listen")?, text("protocol").unwrap_or("tcp"))),
+        "publish" => {
+            let listen = text("listen")?;
+            let listen = listen.parse::<Listen>().map_or_else(|_| listen.to_owned(), |listen| listen.to_string());
+            Some(format!("{listen}/{}", text("protocol").unwrap_or("tcp")))
+        }
         "limits.device" => {
             let device = text("path")?;
             Some(device.parse::<HostPath>().map_or_else(|_| device.to_owned(), |path| path.to_string()))

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use super::decode;
 use super::merge::Parsed;
+use super::model::Protocol;
 use super::search::{Found, Replica};
 use super::source::Origin;
 use super::tree::{Node, Value};
-use super::types::{Address, Cidr, Dependency, Name, NetworkNamespace, Scalar};
+use super::types::{Address, Cidr, Dependency, Listen, Name, NetworkNamespace, Scalar};
 use crate::layout::Layout;
 
 /// A container as its neighbours and the boot see it.
@@ -30,10 +31,21 @@ pub struct Outline {
     pub after: Vec<(Dependency, Origin)>,
     /// The bridges that it names.
     pub bridges: Vec<String>,
+    /// Ports of the host that lead into it.
+    pub ports: Vec<(Published, Origin)>,
     /// What must be unlike any other container's.
     pub claims: Vec<(Claim, Origin)>,
     /// Addresses that it mentions in any way.
     pub mentioned: Vec<IpAddr>,
+}
+
+/// A port of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Where.
+    pub listen: Listen,
+    /// Of which transport.
+    pub protocol: Protocol,
 }
 
 /// Something that only one container can have.
@@ -62,6 +74,7 @@ impl Outline {
             wants: understood(get("wants")),
             after: understood(get("after")),
             bridges: Vec::new(),
+            ports: Vec::new(),
             claims: Vec::new(),
             mentioned: Vec::new(),
         };
@@ -78,6 +91,7 @@ impl Outline {
         for link in get("network").map(Node::elements).unwrap_or_default() {
             outline.claim(link);
         }
+        outline.ports.extend(get("publish").map(Node::elements).unwrap_or_default().iter().filter_map(published));
         outline
     }
 
@@ -92,6 +106,7 @@ impl Outline {
             wants: vec![],
             after: vec![],
             bridges: vec![],
+            ports: vec![],
             claims: vec![],
             mentioned: vec![],
         }
@@ -147,6 +162,16 @@ fn mentioned(node: &Node, list: &mut Vec<IpAddr>) {
         Value::Table(table) => table.values().for_each(|node| mentioned(node, list)),
         _ => {}
     }
+}
+
+fn published(entry: &Node) -> Option<(Published, Origin)> {
+    let node = entry.as_table()?.get("listen")?;
+    let protocol = match entry.as_table()?.get("protocol").and_then(Node::as_str) {
+        None | Some("tcp") => Protocol::Tcp,
+        Some("udp") => Protocol::Udp,
+        Some(_) => return None,
+    };
+    Some((Published { listen: node.as_str()?.parse().ok()?, protocol }, node.origin.clone()))
 }
 
 fn understood<T: Scalar>(node: Option<&Node>) -> Vec<(T, Origin)> {

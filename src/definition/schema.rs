@@ -29,6 +29,7 @@ pub fn json_schema() -> Value {
     schema["properties"]["network"]["items"]["properties"]["remove"] = remove.clone();
     schema["properties"]["mount"]["items"]["properties"]["remove"] = remove.clone();
     schema["properties"]["device"]["items"]["properties"]["remove"] = remove.clone();
+    schema["properties"]["publish"]["items"]["properties"]["remove"] = remove.clone();
     schema["properties"]["limits"]["properties"]["device"]["items"]["properties"]["remove"] = remove;
     schema
 }

@@ -36,6 +36,8 @@ pub struct Facts {
     pub resolvers: Vec<IpAddr>,
     /// /etc/machine-id: makes the addresses of links differ between hosts.
     pub machine_id: String,
+    /// Loopback has ::1.
+    pub ipv6: bool,
     /// Bytes of memory.
     pub memory: u64,
     /// How many processes there can be.

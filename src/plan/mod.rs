@@ -10,6 +10,7 @@ pub mod environment_file;
 mod facts;
 mod link;
 mod one_off;
+pub mod publish;
 mod sandbox;
 mod snapshot;
 mod unit;
@@ -20,6 +21,7 @@ pub use build::links::bridge_mac;
 pub use disk::{Disk, DiskKind, DiskMode, IdRange};
 pub use facts::Facts;
 pub use link::{Link, LinkKind, Port, Route};
+pub use publish::{Publish, published, write_published};
 pub use sandbox::{
     BindIds, Device, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload,
     Sandbox, Seccomp, SecurityLabel,
@@ -68,6 +70,9 @@ pub struct Plan {
     pub sandbox: Sandbox,
     /// The wires, in the order of eth0, eth1, …
     pub links: Vec<Link>,
+    /// Ports of the host that lead into it.
+    #[serde(default)]
+    pub publish: Vec<Publish>,
 }
 
 /// An image of the store, as it was when the plan was made.
@@ -97,6 +102,7 @@ impl Plan {
             disk: Disk { mode: DiskMode::Keep, kind: DiskKind::Tree, ids: None, direct_io: false, size: None },
             sandbox: Sandbox { hostname: name.to_owned(), ..Sandbox::example() },
             links: Vec::new(),
+            publish: Vec::new(),
         }
     }
 }

@@ -44,6 +44,8 @@ pub enum Value {
     ExitStatuses(ExitStatuses),
     /// a(st): device and limit.
     DeviceLimits(Vec<(String, u64)>),
+    /// a(ss): "Stream" or "Datagram", and the address.
+    Listen(Vec<(String, String)>),
     /// a(ss): device and access.
     DeviceAllow(Vec<(String, String)>),
     /// a(ss): name and place of each credential.

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char, c_void};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
 use rustix::io::{Errno, Result};
@@ -494,4 +494,26 @@ fn last_error() -> Errno {
 pub fn kill(pid: nix::unistd::Pid, signal: i32) {
     // SAFETY: no memory is touched.
     unsafe { libc::kill(pid.as_raw(), signal) };
+}
+
+/// The descriptors that systemd has passed on, sd_listen_fds(3). Once: whoever asks again gets none.
+pub fn sockets_from_systemd() -> Result<Vec<OwnedFd>> {
+    const FIRST: RawFd = 3;
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    let ours = number("LISTEN_PID") == Some(std::process::id());
+    static TAKEN: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+    if !ours || TAKEN.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        return Err(Errno::BADF);
+    }
+    let count = number("LISTEN_FDS").and_then(|count| RawFd::try_from(count).ok()).unwrap_or(0);
+    let mut sockets = Vec::new();
+    for fd in FIRST..FIRST + count {
+        // SAFETY: only a descriptor flag changes; what is not open answers EBADF.
+        if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+            return Err(last_error());
+        }
+        // SAFETY: it is open, systemd has made it for this process (LISTEN_PID), and nobody else takes it: TAKEN.
+        sockets.push(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
+    Ok(sockets)
 }

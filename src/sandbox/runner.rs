@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::{clean, start, stop};
 use crate::error::{Error, Exit, Result};
-use crate::logs;
 use crate::settings::Host;
+use crate::{logs, publish};
 
 /// `soute-runner [--root DIR] COMMAND NAME`.
 pub fn main() -> ExitCode {
@@ -36,6 +36,9 @@ fn run(arguments: &[String]) -> Result<()> {
         ["reload", name] => stop::reload(&layout, name),
         ["clean", name] => clean::after_end(&layout, name),
         ["log", name] => logs::main(name, &layout),
-        _ => Err(Error::new(Exit::Usage, "soute-runner is started by systemd: start|stop|reload|clean|log NAME")),
+        ["publish", instance] => publish::main(instance, &layout),
+        _ => {
+            Err(Error::new(Exit::Usage, "soute-runner is started by systemd: start|stop|reload|clean|log|publish NAME"))
+        }
     }
 }

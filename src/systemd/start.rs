@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zbus::{Fd, OwnedObjectPath, Variant};
 
@@ -24,6 +24,8 @@ use crate::plan::{Unit, Value};
 pub struct Start<'a> {
     /// Properties of type h: StandardInputFileDescriptor and the like.
     pub fds: Vec<(&'a str, BorrowedFd<'a>)>,
+    /// Transient units that it requires, made in the same call.
+    pub beside: Vec<Unit>,
     /// Told each new STATUS= of the service until it is ready.
     pub progress: Option<&'a mut dyn FnMut(&str)>,
     /// The caller waits for the end: a service that fails right after it was ready has started all the same.
@@ -59,13 +61,14 @@ impl Manager {
     /// Starts a transient unit and waits until it is ready. A second start of one name waits for the first and shares
     /// its result; a failed unit of that name is reset first.
     pub fn start_transient(&self, unit: &Unit, start: Start<'_>) -> Result<Started<'_>> {
-        let Start { fds, progress, ends } = start;
+        let Start { fds, beside, progress, ends } = start;
         let progress = RefCell::new(progress);
         let tell = |text: &str| progress.borrow_mut().iter_mut().for_each(|progress| progress(text));
         let accepted = Cell::new(false);
         let ((watch, joined), bus) = self.session(async |bus| {
             let watch = Watch::new(bus, &unit.name).await?;
-            let mut starting = Starting { bus, unit, fds: &fds, ends, accepted: &accepted, watch, tell: &tell };
+            let mut starting =
+                Starting { bus, unit, fds: &fds, beside: &beside, ends, accepted: &accepted, watch, tell: &tell };
             let joined = starting.run().await?;
             Ok((starting.watch, joined))
         })?;
@@ -80,6 +83,7 @@ struct Starting<'a> {
     bus: &'a Bus,
     unit: &'a Unit,
     fds: &'a [(&'a str, BorrowedFd<'a>)],
+    beside: &'a [Unit],
     ends: bool,
     /// StartTransientUnit was answered, on this connection or on one that broke since.
     accepted: &'a Cell<bool>,
@@ -121,7 +125,8 @@ impl Starting<'_> {
     async fn call(&self) -> Result<OwnedObjectPath, Failure> {
         let mut properties = value::properties(&self.unit.properties);
         properties.extend(self.fds.iter().map(|(name, fd)| (*name, Variant::from(Fd::from(*fd)))));
-        let aux: Vec<(&str, Vec<(&str, Variant<'_>)>)> = vec![];
+        let beside = self.beside.iter().map(|unit| (unit.name.as_str(), value::properties(&unit.properties)));
+        let aux: Vec<(&str, Vec<(&str, Variant<'_>)>)> = beside.collect();
         // As systemctl start does. What it replaces is the stop of a unit that is needed again, such as soute-log@.socket
         // a moment after its container has stopped; jobs of a shutdown cannot be replaced.
         self.bus.manager("StartTransientUnit", &(self.unit.name.as_str(), "replace", properties, aux)).await
@@ -161,7 +166,7 @@ impl Starting<'_> {
                 self.watch.next().await?;
                 Ok(Way::Clear)
             }
-            _ if status.is_gone() => Ok(Way::Clear),
+            _ if status.is_gone() => self.let_go_beside().await,
             // PID 1 collects what has ended a moment later.
             _ if round < 5 => {
                 std::thread::sleep(Duration::from_millis(5));
@@ -169,6 +174,33 @@ impl Starting<'_> {
             }
             _ => unpin(self.bus, name).await,
         }
+    }
+
+    /// What it requires goes a moment after it has, unless somebody else keeps it.
+    async fn let_go_beside(&mut self) -> Result<Way, Failure> {
+        /// Far above what the stop of a socket takes on a busy host.
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let begin = Instant::now();
+        for unit in self.beside {
+            loop {
+                let status = snapshot(self.bus, &unit.name).await?;
+                if status.is_gone() {
+                    break;
+                }
+                if !snapshot(self.bus, &self.unit.name).await?.is_gone() {
+                    // Somebody else was faster.
+                    return Ok(Way::Clear);
+                }
+                if begin.elapsed() > PATIENCE && status.is_over() {
+                    return unpin(self.bus, &unit.name).await;
+                }
+                if begin.elapsed() > PATIENCE {
+                    return Err(Failure::Final(Error::new(Exit::Busy, format!("{} does not go", unit.name))));
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        Ok(Way::Clear)
     }
 
     /// A start job merges into the one that is there, so this waits for the other caller's.

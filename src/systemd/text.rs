@@ -55,8 +55,15 @@ const UNIT_SECTION: &[&str] = &[
 
 /// The unit as the text of a unit file.
 pub fn unit_text(unit: &Unit) -> String {
-    let (mut head, mut service) = (String::from("[Unit]\n"), String::from("\n[Service]\n"));
+    let kind = if unit.name.ends_with(".socket") { "Socket" } else { "Service" };
+    let (mut head, mut service) = (String::from("[Unit]\n"), format!("\n[{kind}]\n"));
     for property in &unit.properties {
+        if let Value::Listen(list) = &property.value {
+            for (kind, address) in list {
+                let _ = writeln!(service, "Listen{kind}={address}");
+            }
+            continue;
+        }
         let section = if UNIT_SECTION.contains(&property.name.as_str()) { &mut head } else { &mut service };
         let directive = directive(&property.name);
         for value in values(unit, property) {
@@ -96,6 +103,8 @@ fn values(unit: &Unit, property: &Property) -> Vec<String> {
             list.iter().map(|(path, limit)| format!("{} {}", quoted(&percent(path)), finite(*limit))).collect()
         }
         Value::Credentials(list) => list.iter().map(|(name, place)| format!("{name}:{}", percent(place))).collect(),
+        // A directive each, by their kinds.
+        Value::Listen(_) => Vec::new(),
         Value::DeviceAllow(list) => {
             list.iter().map(|(path, access)| format!("{} {access}", quoted(&percent(path)))).collect()
         }

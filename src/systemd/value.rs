@@ -23,8 +23,8 @@ fn variant(value: &Value) -> Variant<'_> {
         Value::DeviceLimits(limits) => {
             Variant::from(limits.iter().map(|(device, limit)| (device.as_str(), *limit)).collect::<Vec<_>>())
         }
-        Value::DeviceAllow(devices) | Value::Credentials(devices) => {
-            Variant::from(devices.iter().map(|(device, access)| (device.as_str(), access.as_str())).collect::<Vec<_>>())
+        Value::Listen(pairs) | Value::Credentials(pairs) | Value::DeviceAllow(pairs) => {
+            Variant::from(pairs.iter().map(|(first, second)| (first.as_str(), second.as_str())).collect::<Vec<_>>())
         }
     }
 }

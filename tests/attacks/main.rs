@@ -17,6 +17,7 @@ mod privileges;
 mod list;
 mod machine;
 mod outside;
+mod ports;
 mod profile;
 mod terminal;
 mod trees;

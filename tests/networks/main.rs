@@ -11,4 +11,5 @@ mod machined;
 mod names;
 mod networkd;
 mod prove;
+mod publish;
 mod shared;

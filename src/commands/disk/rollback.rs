@@ -53,7 +53,7 @@ impl Rollback {
             launch.load(name).with_context(action)?;
             with_it = running_dependents(host, &manager, name)?;
             for stopped in with_it.iter().chain([name]) {
-                stop::stop(&manager, stopped).with_context(|| format!("cannot stop {stopped}"))?;
+                stop::stop(host, &manager, stopped).with_context(|| format!("cannot stop {stopped}"))?;
             }
         }
         let rolled = back(host, name, tag).with_context(action);

@@ -3,7 +3,7 @@
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::Flags;
-use super::pairs::{MOUNT, NETWORK, number, pair};
+use super::pairs::{MOUNT, NETWORK, number, pair, published};
 use crate::error::{Error, Result};
 
 /// A document that grows by keys such as "limits.memory".
@@ -194,6 +194,9 @@ impl Flags {
                 other if other.starts_with("container:") => layer.set("namespaces.network", other),
                 pairs => layer.entry("network", NETWORK.table(pairs)?),
             }
+        }
+        for publish in &self.publish {
+            layer.entry("publish", published(publish)?);
         }
         layer.words("namespaces", "--namespace", &self.namespace, quoted)?;
         layer.list("dns.servers", &self.dns);

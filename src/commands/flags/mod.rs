@@ -120,6 +120,9 @@ pub struct Flags {
     /// A link: bridge=br0,address=10.88.0.7/24,gateway=10.88.0.1; or host.
     #[arg(long, value_name = "KEY=VALUE,…")]
     network: Vec<String>,
+    /// A port of the host that leads into it: 8080:80 on loopback alone, 0.0.0.0:8080:80, 53:53/udp; or listen=8080,to=80.
+    #[arg(short, long, value_name = "[ADDRESS:]PORT:PORT")]
+    publish: Vec<String>,
     /// Share a namespace of the host, as pid=host.
     #[arg(long, value_name = "KIND=WHOSE")]
     namespace: Vec<String>,

@@ -42,6 +42,30 @@ pub const MOUNT: Pairs = Pairs {
     numbers: &[],
 };
 
+/// --publish, where it is not written as podman has it.
+const PUBLISH: Pairs =
+    Pairs { flag: "--publish", aliases: &[], lists: &[], flags: &["proxy-protocol"], numbers: &["to"] };
+
+/// "8080:80", "127.0.0.1:53:53/udp", or pairs.
+pub fn published(text: &str) -> Result<InlineTable> {
+    if text.contains('=') {
+        return PUBLISH.table(text);
+    }
+    let (ports, protocol) = text.split_once('/').map_or((text, None), |(ports, protocol)| (ports, Some(protocol)));
+    let Some((listen, to)) = ports.rsplit_once(':') else {
+        let shown = crate::definition::types::escaped(text);
+        let message = format!("--publish: \"{shown}\" is not PORT:PORT, the host's and the container's");
+        return Err(Error::new(Exit::Usage, message));
+    };
+    let mut table = InlineTable::new();
+    table.insert("listen", listen.into());
+    table.insert("to", number(to));
+    if let Some(protocol) = protocol {
+        table.insert("protocol", protocol.into());
+    }
+    Ok(table)
+}
+
 impl Pairs {
     /// The table that the words stand for.
     pub fn table(&self, text: &str) -> Result<InlineTable> {

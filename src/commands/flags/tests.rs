@@ -1,6 +1,7 @@
 use clap::Parser;
 
 use super::Flags;
+use super::pairs::published;
 use crate::definition::load::{self, Host, load_flags};
 use crate::error::Exit;
 use crate::layout::Layout;
@@ -84,6 +85,20 @@ fn what_is_no_pair_is_a_usage_error() {
     }
 }
 
+#[test]
+fn ports_are_written_as_in_podman_or_by_keys() {
+    let text = |publish: &str| published(publish).map(|table| table.to_string());
+    let good = [
+        ("8080:80", "listen = \"8080\", to = 80"),
+        ("[::]:53:53/udp", "listen = \"[::]:53\", to = 53, protocol = \"udp\""),
+        ("listen=8080,to=80,proxy-protocol", "listen = \"8080\", to = 80, proxy-protocol = true"),
+    ];
+    for (typed, table) in good {
+        assert_eq!(text(typed).unwrap(), format!("{{ {table} }}"));
+    }
+    assert!(text("80").is_err() && text("80/tcp").is_err() && text("listen=80,x").is_err());
+}
+
 /// Every flag that there is, with a value that the reader of definitions takes: a key that is misspelt here, or renamed
 /// there, fails.
 const ALL: &[&str] = &[
@@ -121,6 +136,7 @@ const ALL: &[&str] = &[
     "--io-weight=50",
     "--rlimit=nofile=1024:4096",
     "--network=bridge=br0,name=eth0,address=10.0.0.2/24,gateway=10.0.0.1,mac=02:00:00:00:00:01,mtu=1500",
+    "--publish=127.0.0.1:8080:80/tcp",
     "--namespace=time=host",
     "--dns=10.0.0.1",
     "--dns-search=example.org",

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ports;
 use crate::definition::fault::Fault;
 use crate::definition::outline::{Claim, Outline};
 use crate::definition::source::Origin;
@@ -20,6 +21,7 @@ pub struct Conflict {
 /// Every fault between these containers, which are all that there are.
 pub fn across(outlines: &[Outline]) -> Vec<Conflict> {
     let mut conflicts = duplicates(outlines);
+    conflicts.extend(ports::conflicts(outlines));
     conflicts.extend(unknown(outlines));
     conflicts.extend(cycles(outlines));
     conflicts
@@ -199,6 +201,22 @@ mod tests {
         let outlines = [outline("web", "requires = ['dv', 'x.target']\nwants = ['cache']"), outline("db", "")];
         let found = messages(&outlines);
         assert_eq!(found, ["web.toml:1:13: there is no container dv", "web.toml:2:10: there is no container cache"]);
+    }
+
+    #[test]
+    fn one_port_of_the_host_is_one_containers() {
+        let publish = |listen: &str| format!("[[publish]]\nlisten = '{listen}'\nto = 80");
+        let outlines = [
+            outline("a", &publish("8080")),
+            outline("b", &publish("10.0.0.1:8080")),
+            outline("c", &publish("0.0.0.0:8080")),
+            outline("d", &publish("8081")),
+            outline("e", &format!("{}\nprotocol = 'udp'", publish("8081"))),
+        ];
+        let conflicts = across(&outlines);
+        let found: Vec<String> = conflicts.iter().map(|conflict| conflict.fault.to_string()).collect();
+        assert_eq!(found, ["c.toml:2:10: a has the tcp port 8080 already"]);
+        assert_eq!(conflicts[0].names.len(), 2);
     }
 
     #[test]

@@ -7,7 +7,9 @@ pub mod exposure;
 mod image;
 mod mounts;
 mod network;
+mod ports;
 mod process;
+mod publish;
 mod replicas;
 mod resources;
 mod systemd;
@@ -44,6 +46,7 @@ pub(super) fn one(
     replicas::check(&mut subject);
     resources::check(&mut subject);
     network::check(&mut subject);
+    publish::check(&mut subject);
     mounts::check(&mut subject);
     devices::check(&mut subject);
     credentials::check(&mut subject);

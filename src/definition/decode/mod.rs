@@ -60,6 +60,9 @@ fn fault(refusal: Refusal, steps: &[Step]) -> Fault {
     let mut fault = Fault { help: refusal.help, ..Fault::new(refusal.message, refusal.origin) };
     match refusal.kind {
         Kind::UnknownKey if fault.help.is_none() => fault.help = suggest::for_key(&names(steps)),
+        Kind::Missing("to") if names(steps).first() == Some(&"publish") => {
+            fault = fault.help("add to = PORT, the port inside")
+        }
         Kind::Missing("image") => fault = fault.help("add image = \"NAME\", see `soute image list`"),
         Kind::Value if fault.message.starts_with("expected a list, found a table") => {
             fault = fault.help(format!("write [[{}]]", names(steps).join(".")));
@@ -97,8 +100,11 @@ fn joined(path: &str, key: &str) -> String {
 }
 
 /// What stands in for a required value that was refused; no two alike, so that they are no duplicates.
-fn placeholder(key: &str, number: usize) -> Option<Value> {
+fn placeholder(steps: &[Step], key: &str, number: usize) -> Option<Value> {
+    let publish = matches!(steps.first(), Some(Step::Key(table)) if table == "publish");
     match key {
+        "to" if publish => Some(Value::Integer(1)),
+        "listen" => Some(Value::Text(format!("240.0.0.1:{}", 1 + number))),
         "image" => Some(Value::Text("refused".to_owned())),
         "target" | "path" => Some(Value::Text(format!("/refused/{number}"))),
         "source" => Some(Value::Text(format!("/dev/refused/{number}"))),
@@ -123,7 +129,7 @@ fn take_out(root: &mut Node, steps: &[Step], number: usize) -> bool {
         (Value::Table(table), Step::Key(key)) if matches!(above, [Step::Key(table)] if table == "image") => {
             table.remove(key).is_some()
         }
-        (Value::Table(table), Step::Key(key)) => match (table.get_mut(key), placeholder(key, number)) {
+        (Value::Table(table), Step::Key(key)) => match (table.get_mut(key), placeholder(steps, key, number)) {
             (Some(node), Some(value)) if node.value != value => {
                 node.value = value;
                 true
@@ -143,7 +149,7 @@ fn add(root: &mut Node, steps: &[Step], key: &str, number: usize) -> bool {
     let Some(parent) = descend(root, steps) else { return false };
     let (origin, Value::Table(table)) = (parent.origin.clone(), &mut parent.value) else { return false };
     let name = || (key == "name").then(|| Value::Text("refused".to_owned()));
-    let Some(value) = placeholder(key, number).or_else(name) else { return false };
+    let Some(value) = placeholder(steps, key, number).or_else(name) else { return false };
     table.insert(key.to_owned(), Node { value, key: origin.clone(), origin });
     true
 }

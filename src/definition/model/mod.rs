@@ -20,6 +20,7 @@ mod lifecycle;
 mod limits;
 mod mount;
 mod network;
+mod publish;
 mod systemd;
 
 pub use credential::Credential;
@@ -30,6 +31,7 @@ pub use lifecycle::{Init, Log, LogOutput, Ready, Reload, Restart, RestartPolicy,
 pub use limits::{DeviceLimit, Limits};
 pub use mount::{Disk, DiskMode, MissingSource, Mount, MountIds, MountOption, MountType};
 pub use network::{Dns, Network, NetworkKind, Route};
+pub use publish::{Protocol, Publish};
 pub use systemd::DirectiveValue;
 
 /// A container of soute: /etc/soute/containers/NAME.toml, see soute.toml(5).
@@ -138,6 +140,9 @@ pub struct Definition {
     /// Kernel parameters of the container's own namespaces.
     #[serde(default)]
     pub sysctl: BTreeMap<SysctlName, Text>,
+    /// Ports of the host that lead into the container.
+    #[serde(default)]
+    pub publish: Vec<Publish>,
     /// What else is mounted, by depth of the path.
     #[serde(default)]
     pub mount: Vec<Mount>,
@@ -221,6 +226,7 @@ impl Definition {
             dns: Dns::default(),
             hosts: BTreeMap::new(),
             sysctl: BTreeMap::new(),
+            publish: Vec::new(),
             mount: Vec::new(),
             credentials: BTreeMap::new(),
             device: Vec::new(),

@@ -4,6 +4,7 @@ mod environment;
 mod limits;
 pub mod links;
 mod mounts;
+mod publish;
 mod seccomp;
 mod service;
 
@@ -22,6 +23,7 @@ impl Plan {
     /// What the definition means on this host.
     pub fn build(definition: &Definition, facts: &Facts) -> Result<Self> {
         let sandbox = sandbox(definition, facts)?;
+        let publish = publish::publish(definition, facts);
         Ok(Self {
             version: super::VERSION,
             name: facts.name.clone(),
@@ -31,10 +33,11 @@ impl Plan {
             labels: definition.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
             weakened: weakened(definition, facts),
             ephemeral: false,
-            unit: service::unit(definition, facts, &sandbox)?,
+            unit: service::unit(definition, facts, &sandbox, &publish)?,
             slice: service::slice(definition, facts),
             disk: disk(definition, facts)?,
             links: links::links(definition, facts),
+            publish,
             sandbox,
         })
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::libc::{SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM};
 
-use super::super::{Exec, ExitStatuses, Facts, Init, MountSource, Property, Sandbox, Unit, Value};
+use super::super::{Exec, ExitStatuses, Facts, Init, MountSource, Property, Publish, Sandbox, Unit, Value};
 use super::limits;
 use crate::definition::Definition;
 use crate::definition::directives::{self, PropertyValue};
@@ -14,9 +14,9 @@ use crate::definition::types::{Dependency, ExitStatus, HostPath, Limit, SizeOrSh
 use crate::error::{Error, Exit, Result};
 
 /// The transient unit of a container.
-pub fn unit(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Result<Unit> {
+pub fn unit(definition: &Definition, facts: &Facts, sandbox: &Sandbox, publish: &[Publish]) -> Result<Unit> {
     let mut properties = identity(definition, facts);
-    properties.extend(order(definition, facts, sandbox));
+    properties.extend(order(definition, facts, sandbox, publish));
     properties.extend(commands(facts, sandbox));
     properties.extend(lifecycle(definition, sandbox));
     properties.extend(log(definition, facts));
@@ -86,7 +86,7 @@ fn identity(definition: &Definition, facts: &Facts) -> Vec<Property> {
 
 /// Order between containers goes through soute-up@.target, never from one transient unit to another: a reference pins a
 /// stopped transient unit, and its name could not be used again.
-fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Vec<Property> {
+fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox, publish: &[Publish]) -> Vec<Property> {
     let up = |name: &str| format!("soute-up@{name}.target");
     let own = up(&facts.name);
     // Before=network.target at shutdown: networkd would take the bridges away first.
@@ -103,6 +103,10 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox) -> Vec<Prope
         let socket = format!("soute-log@{}.socket", facts.name);
         requires.push(socket.clone());
         after.push(socket);
+    }
+    for port in publish {
+        requires.push(port.socket());
+        after.push(port.socket());
     }
     let required = definition.required();
     for dependency in required.iter().chain(definition.wants.iter()).chain(definition.after.iter()) {

@@ -30,6 +30,7 @@ fn facts() -> Facts {
         addresses: Default::default(),
         resolvers: Vec::new(),
         machine_id: "0123456789abcdef0123456789abcdef".into(),
+        ipv6: true,
         memory: 8 << 30,
         tasks: 32768,
         timezone: None,

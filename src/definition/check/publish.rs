@@ -1,0 +1,25 @@
+//! Published ports of one container.
+
+use super::{Subject, wrong};
+use crate::definition::types::NetworkNamespace;
+
+pub(super) fn check(s: &mut Subject<'_>) {
+    let ports = &s.definition.publish;
+    if s.definition.namespaces.network != NetworkNamespace::Private && !ports.is_empty() {
+        let fault =
+            wrong("the container's ports are those of another network already, and no [[publish]] leads to them");
+        let asked = s.origin(&["namespaces", "network"]);
+        s.say(&["publish"], fault.related(asked, "that network is asked for here"));
+        return;
+    }
+    for (index, publish) in ports.iter().enumerate() {
+        let same = |other: &crate::definition::model::Publish| {
+            other.protocol == publish.protocol && other.listen.overlaps(publish.listen)
+        };
+        if let Some(first) = ports[..index].iter().position(same) {
+            let fault = wrong(format!("{} is published already, as {}", publish.listen, ports[first].listen));
+            let first = s.origin(&["publish", &first.to_string(), "listen"]);
+            s.say(&["publish", &index.to_string(), "listen"], fault.related(first, "it is here first"));
+        }
+    }
+}
