@@ -14,10 +14,11 @@
 //! 6. [`network`]: wires; a veth a link, by rtnetlink.
 //! 7. [`logs`]: what a payload writes to /dev/stdout, from a FIFO into the journal.
 //! 8. [`publish`]: ports of the host that lead into containers; what moves the bytes.
-//! 9. [`generator`]: at boot; definitions become launcher links.
-//! 10. [`audit`]: what a running container can do, by the kernel's word; shares nothing with what set it up.
-//! 11. [`doctor`]: what a host lacks for containers, and what a command has changed of it.
-//! 12. [`change`]: what has changed since the start, and what each change costs; pure.
+//! 9. [`health`]: whether a container does what it is for; a timer's check, and what follows.
+//! 10. [`generator`]: at boot; definitions become launcher links.
+//! 11. [`audit`]: what a running container can do, by the kernel's word; shares nothing with what set it up.
+//! 12. [`doctor`]: what a host lacks for containers, and what a command has changed of it.
+//! 13. [`change`]: what has changed since the start, and what each change costs; pure.
 //!
 //! Beside that path: [`seccomp`], the table of system calls and the filter that is compiled from it, pure and used by the
 //! first four.
@@ -38,6 +39,8 @@ pub mod network;
 
 pub mod logs;
 pub mod publish;
+
+pub mod health;
 
 pub mod generator;
 

@@ -124,7 +124,7 @@ fn the_schema_has_every_key() {
     let (mut written, mut known) = (BTreeSet::new(), BTreeSet::new());
     keys(&toml::from_str(text).unwrap(), "", &mut written);
     // Those that exclude others.
-    written.extend(["reload.command", "disk.size"].map(str::to_owned));
+    written.extend(["reload.command", "disk.size", "health.command", "health.tcp"].map(str::to_owned));
     let schema = soute::definition::schema::json_schema();
     schema_keys(&schema, "", &mut known);
     known.retain(|key| !key.ends_with("remove"));

@@ -6,13 +6,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use nix::sys::signal::{Signal, kill};
-use rustix::process::{PidfdFlags, pidfd_open};
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::isatty;
 
 use super::{attach, must_exist};
 use crate::definition::types::{EnvironmentName, GuestPath, Name, UserSpec};
-use crate::error::{Context, Error, Exit, Result};
+use crate::error::{Error, Exit, Result};
 use crate::plan::{Plan, Process};
 use crate::sandbox::exec::{self, Command, Target};
 use crate::sandbox::own_program;
@@ -126,10 +125,7 @@ struct Terminal {
 
 impl Running {
     fn of(command: &Command, terminal: Option<Terminal>) -> Result<Self> {
-        let pid = rustix::process::Pid::from_raw(command.pid.as_raw());
-        let pid = pid.ok_or_else(|| Error::failed("the command has no process"))?;
-        let end = pidfd_open(pid, PidfdFlags::empty()).context("cannot watch the command")?;
-        Ok(Self { command: command.pid, end, terminal })
+        Ok(Self { command: command.pid, end: command.end()?, terminal })
     }
 }
 

@@ -10,6 +10,7 @@ use super::launch;
 use crate::definition::types::Name;
 use crate::definition::{Loaded, load, search};
 use crate::error::Result;
+use crate::health;
 use crate::image::disk::{self, LastExit};
 use crate::image::store::{Store, Verified};
 use crate::instances::{self, Instance};
@@ -36,6 +37,8 @@ pub struct Entry {
     pub image: String,
     /// "running", "frozen", "starting", "stopping", "restarting", "failed" or "stopped".
     pub state: &'static str,
+    /// What its check says, if it has one and runs.
+    pub health: Option<health::Status>,
     /// The line of the instances file.
     pub instance: Option<Instance>,
     /// Who starts it at boot.
@@ -162,6 +165,7 @@ impl Entry {
             return Ok(());
         }
         self.memory = memory(&cgroup);
+        self.health = health::State::read(&host.layout, &self.name).ok().flatten().map(|state| state.status);
         if self.state == "running" && is_frozen(&cgroup) {
             self.state = "frozen";
         }

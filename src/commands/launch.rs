@@ -176,7 +176,8 @@ impl<'a> Launch<'a> {
         let mut shown = Progress::default();
         let mut show = |text: &str| shown.show(text);
         let progress = Some(&mut show as &mut dyn FnMut(&str));
-        let beside = plan.publish.iter().map(|port| port.unit(&plan.name)).collect();
+        let timer = plan.health.iter().map(|health| health.unit(&plan.name));
+        let beside = plan.publish.iter().map(|port| port.unit(&plan.name)).chain(timer).collect();
         let started = self.manager.start_transient(&plan.unit, Start { fds, beside, progress, ends });
         shown.clear();
         // Whoever took a port since says more than that a socket unit has failed.

@@ -11,6 +11,7 @@ use super::inventory::{Entry, Inventory};
 use super::targets::{self, Target};
 use super::traces;
 use crate::error::{Exit, Result};
+use crate::health::Status;
 use crate::image::store::Verified;
 use crate::output::table::Table;
 use crate::output::{amount, json, stdout};
@@ -48,6 +49,7 @@ struct Row<'a> {
     name: &'a str,
     image: &'a str,
     state: &'a str,
+    health: Option<&'a str>,
     since: Option<&'a str>,
     boot: &'a str,
     memory: Option<u64>,
@@ -99,6 +101,7 @@ fn row(entry: &Entry) -> Row<'_> {
         name: &entry.name,
         image: &entry.image,
         state: entry.state,
+        health: entry.health.map(Status::as_str),
         since: entry.instance.as_ref().map(|instance| instance.started.as_str()),
         boot: entry.boot.as_str(),
         memory: entry.memory,
@@ -148,7 +151,13 @@ fn state(entry: &Entry) -> String {
     let marks = [(entry.changed, "changed"), (!entry.weakened.is_empty(), "weakened"), (entry.orphan, "orphan")];
     let marks = marks.into_iter().chain([(unverified, "unverified")]);
     let marks = marks.filter(|(is, _)| *is).map(|(_, mark)| mark);
-    std::iter::once(entry.state).chain(entry.last_exit.as_deref()).chain(marks).collect::<Vec<_>>().join(", ")
+    let health = entry.health.map(Status::as_str);
+    std::iter::once(entry.state)
+        .chain(health)
+        .chain(entry.last_exit.as_deref())
+        .chain(marks)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The two largest units, as systemctl has them: "2h 5min", "3 days 1h".

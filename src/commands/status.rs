@@ -60,6 +60,7 @@ impl Status {
         page.disk(host, entry, plan.as_ref())?;
         page.links(plan.as_ref().filter(|_| entry.is_up()));
         page.ports(plan.as_ref().filter(|_| entry.is_up()));
+        page.health(host, entry);
         page.limits(entry, &properties, plan.as_ref());
         page.line("Boot", boot(entry.boot, &self.name));
         page.order(plan.as_ref());
@@ -177,6 +178,18 @@ impl Page {
         for port in plan.into_iter().flat_map(|plan| &plan.publish) {
             self.line("Port", format!("{} ({})", port.shown(), port.socket()));
         }
+    }
+
+    fn health(&mut self, host: &Host, entry: &Entry) {
+        let state = crate::health::State::read(&host.layout, &entry.name).ok().flatten();
+        let Some(state) = state.filter(|_| entry.is_up()) else { return };
+        let failures = match state.failures {
+            0 if state.last.is_empty() => String::new(),
+            0 => format!(", which does not count yet: {}", state.last),
+            1 => format!(", 1 failure: {}", state.last),
+            failures => format!(", {failures} failures, last: {}", state.last),
+        };
+        self.line("Health", format!("{}{failures}", state.status.as_str()));
     }
 
     fn limits(&mut self, entry: &Entry, properties: &Properties, plan: Option<&Plan>) {

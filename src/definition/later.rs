@@ -5,11 +5,10 @@ use super::tree::{Node, Table, Value};
 
 /// Keys, by their table; paths are without indexes.
 const KEYS: [(&str, &[&str]); 3] =
-    [("", &["watchdog", "health"]), ("publish", &["activate", "idle-stop"]), ("network", &["rate"])];
+    [("", &["watchdog"]), ("publish", &["activate", "idle-stop"]), ("network", &["rate"])];
 
 /// Values of keys that are here already.
-const VALUES: [(&str, &[&str]); 3] =
-    [("ready", &["healthy"]), ("publish.protocol", &["udp"]), ("network.address", &["dhcp"])];
+const VALUES: [(&str, &[&str]); 2] = [("publish.protocol", &["udp"]), ("network.address", &["dhcp"])];
 
 fn is_later_key(table: &str, key: &str) -> bool {
     KEYS.iter().any(|(path, keys)| *path == table && keys.contains(&key))

@@ -8,6 +8,7 @@ mod build;
 mod disk;
 pub mod environment_file;
 mod facts;
+mod health;
 mod link;
 mod one_off;
 pub mod publish;
@@ -20,6 +21,7 @@ pub use build::fingerprint;
 pub use build::links::bridge_mac;
 pub use disk::{Disk, DiskKind, DiskMode, IdRange};
 pub use facts::Facts;
+pub use health::{Health, OnFailure, Probe, timer};
 pub use link::{Link, LinkKind, Port, Route};
 pub use publish::{Publish, published, write_published};
 pub use sandbox::{
@@ -73,6 +75,9 @@ pub struct Plan {
     /// Ports of the host that lead into it.
     #[serde(default)]
     pub publish: Vec<Publish>,
+    /// How to tell whether it does what it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 /// An image of the store, as it was when the plan was made.
@@ -103,6 +108,7 @@ impl Plan {
             sandbox: Sandbox { hostname: name.to_owned(), ..Sandbox::example() },
             links: Vec::new(),
             publish: Vec::new(),
+            health: None,
         }
     }
 }

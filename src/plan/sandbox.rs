@@ -148,6 +148,8 @@ pub enum Ready {
     Exec,
     /// When the payload sends READY=1.
     Notify,
+    /// When a check has succeeded.
+    Healthy,
 }
 
 /// What `systemctl reload` does.

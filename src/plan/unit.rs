@@ -46,6 +46,8 @@ pub enum Value {
     DeviceLimits(Vec<(String, u64)>),
     /// a(ss): "Stream" or "Datagram", and the address.
     Listen(Vec<(String, String)>),
+    /// a(st): when a timer elapses, and after how many microseconds.
+    Timers(Vec<(String, u64)>),
     /// a(ss): device and access.
     DeviceAllow(Vec<(String, String)>),
     /// a(ss): name and place of each credential.

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
+use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -121,6 +122,17 @@ impl Target {
         self.pid.as_raw_nonzero().get()
     }
 
+    /// It has ended, and with it the container.
+    pub fn has_ended(&self) -> bool {
+        let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        poll(&mut ended, Some(&Timespec::default())).is_ok_and(|found| found > 0)
+    }
+
+    /// Sockets that this thread makes from now on are the container's.
+    pub fn enter_network(&self) -> Result<()> {
+        setns(&self.pidfd, CloneFlags::CLONE_NEWNET).context("cannot enter the container's network")
+    }
+
     /// Its cgroup.
     pub fn cgroup(&self) -> &std::path::Path {
         &self.cgroup
@@ -195,6 +207,13 @@ pub fn spawn(target: &Target, plan: &Plan, process: &Process, streams: Streams) 
 }
 
 impl Command {
+    /// Readable when it has ended.
+    pub fn end(&self) -> Result<OwnedFd> {
+        let pid = rustix::process::Pid::from_raw(self.pid.as_raw());
+        let pid = pid.ok_or_else(|| Error::failed("the command has no process"))?;
+        pidfd_open(pid, PidfdFlags::empty()).context("cannot watch the command")
+    }
+
     /// Waits for its end; a signal counts as 128 and its number, as a shell has it.
     pub fn wait(self) -> Result<i32> {
         let status = wait(self.pid).context("cannot wait for the command");

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{clean, start, stop};
 use crate::error::{Error, Exit, Result};
 use crate::settings::Host;
-use crate::{logs, publish};
+use crate::{health, logs, publish};
 
 /// `soute-runner [--root DIR] COMMAND NAME`.
 pub fn main() -> ExitCode {
@@ -37,8 +37,10 @@ fn run(arguments: &[String]) -> Result<()> {
         ["clean", name] => clean::after_end(&layout, name),
         ["log", name] => logs::main(name, &layout),
         ["publish", instance] => publish::main(instance, &layout),
+        ["health", name] => health::main(name, &layout),
         _ => {
-            Err(Error::new(Exit::Usage, "soute-runner is started by systemd: start|stop|reload|clean|log|publish NAME"))
+            let words = "start|stop|reload|clean|log|publish|health NAME";
+            Err(Error::new(Exit::Usage, format!("soute-runner is started by systemd: {words}")))
         }
     }
 }

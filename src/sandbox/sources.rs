@@ -61,7 +61,7 @@ impl Sources {
             MountSource::Tmpfs { .. } => BindIds::None,
         });
         let (notify, socket) = match sandbox.ready {
-            crate::plan::Ready::Exec => (None, None),
+            crate::plan::Ready::Exec | crate::plan::Ready::Healthy => (None, None),
             crate::plan::Ready::Notify => {
                 let path = layout.state(&plan.name).join("notify");
                 let socket = PayloadSocket::bind(&path)?;

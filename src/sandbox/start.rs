@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 
 use super::channel::{Channel, Message};
@@ -19,11 +20,15 @@ use super::{cgroup, clean, copy, inside, stop};
 use crate::definition::types::escaped;
 use crate::error::{Context, Error, Exit, Result};
 use crate::file;
+use crate::health;
 use crate::instances::{self, Instance};
 use crate::layout::Layout;
 use crate::names;
 use crate::network::Netlink;
-use crate::plan::{IdRange, Init, LENT, Link, LinkKind, MAIN_PID, Namespaces, Plan};
+use crate::plan::{IdRange, Init, LENT, Link, LinkKind, MAIN_PID, Namespaces, Plan, Ready};
+
+/// How often one that starts is asked whether it is healthy, where it is not asked more often later.
+const ASKED: Duration = Duration::from_secs(1);
 
 /// Starts a container: returns when its payload is systemd's child and main process, and ready.
 pub fn start(layout: &Layout, name: &str) -> Result<()> {
@@ -48,6 +53,7 @@ fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
         raw::release_terminal(rustix::stdio::stdin());
     }
     clean::leftovers(layout, &plan);
+    health::begin(layout, &plan)?;
     copy::make_disk(layout, &plan, systemd)?;
     let (sources, socket) = Sources::open(layout, &plan)?;
     let joined = plan.sandbox.joins.as_ref().map(|other| Shared::join(layout, name, other)).transpose()?;
@@ -65,6 +71,9 @@ fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
     payload.prepare(layout, &plan, &sources, &ours)?;
     joined.map_or(Ok(()), |other| other.is_still_its())?;
     drop(sources);
+    if plan.sandbox.ready == Ready::Healthy {
+        return payload.hand_over_healthy(layout, &plan, systemd, &ours);
+    }
     let Some(socket) = socket else {
         payload.hand_over(layout, &plan, systemd, &ours)?;
         systemd.tell("READY=1")?;
@@ -75,8 +84,7 @@ fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
     if pass_on_until_ready(systemd, &socket, &given_up)? {
         return Ok(());
     }
-    stop::note(layout, name)?;
-    stop::kill_the_deaf(&plan, nix::unistd::Pid::from_raw(payload.pid.as_raw_nonzero().get()))?;
+    payload.give_up(layout, &plan)?;
     Err(Error::failed("READY=1 has not come"))
 }
 
@@ -136,6 +144,27 @@ impl Payload {
         }
     }
 
+    /// The same, and ready once a check has succeeded: asked until then, or until systemd gives the start up.
+    fn hand_over_healthy(&self, layout: &Layout, plan: &Plan, systemd: &Manager, channel: &Channel) -> Result<()> {
+        let given_up = GivenUp::blocked(plan.sandbox.stop_signal)?;
+        self.hand_over(layout, plan, systemd, channel)?;
+        // More often than later: others wait for it.
+        let pause = plan.health.as_ref().map_or(ASKED, |health| health.interval.min(ASKED));
+        while !health::is_reached(layout, plan)? {
+            if given_up.within(pause)? {
+                self.give_up(layout, plan)?;
+                return Err(Error::failed("it has not become healthy"));
+            }
+        }
+        systemd.tell("READY=1")?;
+        systemd.barrier()
+    }
+
+    fn give_up(&self, layout: &Layout, plan: &Plan) -> Result<()> {
+        stop::note(layout, &plan.name)?;
+        stop::kill_the_deaf(plan, nix::unistd::Pid::from_raw(self.pid.as_raw_nonzero().get()))
+    }
+
     fn write_id_maps(&self, ids: IdRange) -> Result<()> {
         for map in ["uid_map", "gid_map"] {
             std::fs::write(self.path(map), ids.map_line()).with_context(|| format!("cannot write {map}"))?;
@@ -191,6 +220,18 @@ impl GivenUp {
         let set = SigSet::from(signal);
         set.thread_block().context("cannot block the stop signal")?;
         SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC).map(|fd| Self(Some(fd))).context("cannot read signals")
+    }
+
+    /// Whether it comes within that time.
+    fn within(&self, pause: Duration) -> Result<bool> {
+        let Some(signal) = &self.0 else {
+            std::thread::sleep(pause);
+            return Ok(false);
+        };
+        let pause = Timespec { tv_sec: pause.as_secs().cast_signed(), tv_nsec: pause.subsec_nanos().into() };
+        let mut waiting = [PollFd::new(signal, PollFlags::IN)];
+        let come = rustix::io::retry_on_intr(|| poll(&mut waiting, Some(&pause)));
+        come.map(|come| come > 0).context("cannot wait for signals")
     }
 }
 

@@ -99,6 +99,8 @@ fn values(unit: &Unit, property: &Property) -> Vec<String> {
         Value::Bytes(mask) => vec![cpus(mask)],
         Value::Exec(commands) => commands.iter().map(command).collect(),
         Value::ExitStatuses(statuses) => vec![exit_statuses(statuses)],
+        // No directive of a service.
+        Value::Timers(_) => Vec::new(),
         Value::DeviceLimits(list) => {
             list.iter().map(|(path, limit)| format!("{} {}", quoted(&percent(path)), finite(*limit))).collect()
         }

@@ -20,7 +20,7 @@ fn variant(value: &Value) -> Variant<'_> {
         Value::Bytes(bytes) => Variant::from(bytes.clone()),
         Value::Exec(commands) => Variant::from(commands.iter().map(exec).collect::<Vec<_>>()),
         Value::ExitStatuses(statuses) => Variant::from((statuses.codes.clone(), statuses.signals.clone())),
-        Value::DeviceLimits(limits) => {
+        Value::Timers(limits) | Value::DeviceLimits(limits) => {
             Variant::from(limits.iter().map(|(device, limit)| (device.as_str(), *limit)).collect::<Vec<_>>())
         }
         Value::Listen(pairs) | Value::Credentials(pairs) | Value::DeviceAllow(pairs) => {

@@ -8,6 +8,8 @@ trap 'die "line $((LINENO - prelude_lines)): $BASH_COMMAND"' ERR
 is() { [ "$1" = "$2" ] || die "wanted '$1', got '$2'"; }
 # has TEXT PART
 has() { case $1 in *"$2"*) ;; *) die "no '$2' in: $1" ;; esac; }
+# has_now TEXT PART: for what may come later.
+has_now() { case $1 in *"$2"*) ;; *) return 1 ;; esac; }
 # lacks TEXT PART
 lacks() { case $1 in *"$2"*) die "'$2' in: $1" ;; esac; }
 # fails STATUS COMMAND…: prints what the command says.

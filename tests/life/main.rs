@@ -5,6 +5,7 @@ mod lab;
 
 mod boots;
 mod groups;
+mod health;
 mod instances;
 mod layers;
 mod limits;

@@ -5,6 +5,7 @@ mod credentials;
 mod devices;
 pub mod exposure;
 mod image;
+mod health;
 mod mounts;
 mod network;
 mod ports;
@@ -44,6 +45,7 @@ pub(super) fn one(
     process::check(&mut subject, image_known);
     image::check(&mut subject);
     replicas::check(&mut subject);
+    health::check(&mut subject);
     resources::check(&mut subject);
     network::check(&mut subject);
     publish::check(&mut subject);

@@ -26,6 +26,8 @@ pub enum Ready {
     Exec,
     /// Once the payload sends READY=1.
     Notify,
+    /// Once the check of `[health]` has succeeded.
+    Healthy,
 }
 
 /// What happens when the payload ends.

@@ -15,6 +15,7 @@ use super::types::{
 mod credential;
 mod device;
 mod image;
+mod health;
 mod isolation;
 mod lifecycle;
 mod limits;
@@ -25,6 +26,7 @@ mod systemd;
 
 pub use credential::Credential;
 pub use device::{Device, MissingDevice};
+pub use health::{Health, OnFailure};
 pub use image::{Image, Pull};
 pub use isolation::{CapabilityChange, Namespace, Namespaces, NetworkNamespace, Seccomp, Security, UserNamespace};
 pub use lifecycle::{Init, Log, LogOutput, Ready, Reload, Restart, RestartPolicy, Stop};
@@ -86,7 +88,8 @@ pub struct Definition {
     /// What is PID 1: "none" is the payload itself, "reaper" a tiny init before it, "image" the image's own init.
     #[serde(default)]
     pub init: Init,
-    /// When the container counts as started: "exec" once the program runs, "notify" once it sends READY=1.
+    /// When the container counts as started: "exec" once the program runs, "notify" once it sends READY=1, "healthy" once its check
+    /// has succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<Ready>,
     /// Time to be ready, after the copy of the image, which has as long as it takes.
@@ -152,6 +155,9 @@ pub struct Definition {
     /// Device nodes of the host that the payload may use.
     #[serde(default)]
     pub device: Vec<Device>,
+    /// How to tell whether it does what it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
     /// What happens when the payload ends.
     #[serde(default)]
     pub restart: Restart,
@@ -230,6 +236,7 @@ impl Definition {
             mount: Vec::new(),
             credentials: BTreeMap::new(),
             device: Vec::new(),
+            health: None,
             restart: Restart::default(),
             stop: Stop::default(),
             reload: None,

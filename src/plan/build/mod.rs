@@ -1,6 +1,7 @@
 //! Definition and facts become a plan: a pure function, a file for each part of what it makes.
 
 mod environment;
+mod health;
 mod limits;
 pub mod links;
 mod mounts;
@@ -38,6 +39,7 @@ impl Plan {
             disk: disk(definition, facts)?,
             links: links::links(definition, facts),
             publish,
+            health: definition.health.as_ref().map(health::health),
             sandbox,
         })
     }
@@ -89,6 +91,7 @@ fn sandbox(definition: &Definition, facts: &Facts) -> Result<Sandbox> {
     let ready = match definition.ready() {
         model::Ready::Exec => Ready::Exec,
         model::Ready::Notify => Ready::Notify,
+        model::Ready::Healthy => Ready::Healthy,
     };
     let log = definition.log.output == LogOutput::Journal;
     Ok(Sandbox {

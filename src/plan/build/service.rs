@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::libc::{SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM};
 
-use super::super::{Exec, ExitStatuses, Facts, Init, MountSource, Property, Publish, Sandbox, Unit, Value};
+use super::super::{Exec, ExitStatuses, Facts, Init, MountSource, Property, Publish, Sandbox, Unit, Value, timer};
 use super::limits;
 use crate::definition::Definition;
 use crate::definition::directives::{self, PropertyValue};
@@ -99,6 +99,7 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox, publish: &[P
         reached.push(up(of));
     }
     let (mut wants, mut requires) = (reached.clone(), Vec::new());
+    wants.extend(definition.health.as_ref().map(|_| timer(&facts.name)));
     if sandbox.log.is_some() {
         let socket = format!("soute-log@{}.socket", facts.name);
         requires.push(socket.clone());
