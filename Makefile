@@ -3,6 +3,7 @@
 # make test                 every test; `make lab` leaves a shell where they run
 # make bench                ours and others' speed, in turn, as ratios
 # make compare              ours and others' isolation, as a probe finds it from inside
+# make fuzz                 parsers against bytes that are nearly right, SECONDS=60 each
 # make deps                 Debian's packages for these
 
 PREFIX ?= /usr/local
@@ -27,7 +28,7 @@ STAGE = $(CURDIR)/target/lab/stage
 # Man page, completions and schema that the code itself writes.
 SHARE = target/share
 
-.PHONY: all install uninstall deps stage test demo lab bench compare
+.PHONY: all install uninstall deps stage test fuzz demo lab bench compare
 
 # generator and runner are on the start path: static, they come up in less than 0.3 ms. soute is not, because the names
 # of the host's users need the dynamic C library. All three share one build of the dependencies.
@@ -96,6 +97,11 @@ test: deps
 	tests/lab/leftovers >target/lab/before
 	TMPDIR='$(CURDIR)/target/tmp' SOUTE_STAGE='$(STAGE)' SOUTE_BEFORE='$(CURDIR)/target/lab/before' \
 	    $(CARGO) test --locked --no-fail-fast -- --include-ignored
+
+# What reads other people's bytes, with bytes that are nearly right, a while for each of three. `make test` has a second.
+SECONDS = 60
+fuzz:
+	SOUTE_FUZZ_SECONDS='$(SECONDS)' $(CARGO) test --locked --test image fuzz_ -- --nocapture
 
 demo: deps stage
 	@contrib/farm/demo

@@ -26,7 +26,21 @@ pub fn reader<'a>(mut source: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>> {
     }
     let (reader, _) = niffler::get_reader(Box::new(source))
         .map_err(|error| Error::failed(format!("cannot decompress it: {error}")))?;
-    Ok(reader)
+    Ok(Box::new(UntilError(Some(reader))))
+}
+
+/// What has failed once is not read again: the decoder of bzip2 (libbz2-rs-sys 0.2.6) panics then.
+struct UntilError<R>(Option<R>);
+
+impl<R: Read> Read for UntilError<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(reader) = &mut self.0 else { return Err(io::Error::other("it is damaged")) };
+        reader.read(buffer).inspect_err(|error| {
+            if error.kind() != io::ErrorKind::Interrupted {
+                self.0 = None;
+            }
+        })
+    }
 }
 
 struct Xz<R>(XzDecoder<R>);

@@ -4,6 +4,7 @@ mod copy;
 mod decompress;
 mod disk;
 mod export;
+mod fuzz;
 mod import;
 mod lab;
 mod listing;

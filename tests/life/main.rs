@@ -14,6 +14,7 @@ mod many;
 mod network;
 mod order;
 mod payload;
+mod pulled;
 mod ready;
 mod restart;
 mod seccomp;
