@@ -83,11 +83,11 @@ fn start_of_a_running_one_changes_nothing(lab: &Lab) {
         r#"
         define idle
         soute start idle
-        main=$(pid idle) snapshot=$(cat /run/soute/state/idle/* | sha256sum)
+        main=$(pid idle) snapshot=$(find /run/soute/state/idle -type f -exec sha256sum {} + | sort)
         define idle 'description = "later"'
         soute start idle
         is $main "$(pid idle)"
-        is "$snapshot" "$(cat /run/soute/state/idle/* | sha256sum)"
+        is "$snapshot" "$(find /run/soute/state/idle -type f -exec sha256sum {} + | sort)"
         soute stop idle"#,
     );
 }
