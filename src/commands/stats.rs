@@ -159,7 +159,7 @@ fn table(rows: &[Row]) -> String {
     table.to_string()
 }
 
-/// See https://prometheus.io/docs/instrumenting/exposition_formats/. Names of containers need no escapes.
+/// See <https://prometheus.io/docs/instrumenting/exposition_formats/>. Names of containers need no escapes.
 fn prometheus(samples: &[Sample]) -> String {
     type Value = fn(&Sample) -> Option<f64>;
     let metrics: [(&str, &str, &str, Value); 11] = [
