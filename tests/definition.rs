@@ -89,7 +89,8 @@ fn every_key_is_read_as_it_is_written() {
 
 /// The keys of every table, "mount.target" for those of an array's entries.
 fn keys(value: &toml::Value, path: &str, keys: &mut BTreeSet<String>) {
-    const FREE: [&str; 7] = ["labels", "environment", "variables", "hosts", "sysctl", "systemd", "limits.rlimits"];
+    const FREE: [&str; 8] =
+        ["labels", "environment", "variables", "hosts", "sysctl", "systemd", "limits.rlimits", "credentials"];
     match value {
         toml::Value::Table(table) if !FREE.contains(&path) => {
             for (key, value) in table {

@@ -4,8 +4,7 @@ use super::fault::Fault;
 use super::tree::{Node, Table, Value};
 
 /// Keys, by their table; paths are without indexes.
-const KEYS: [(&str, &[&str]); 3] =
-    [("", &["watchdog"]), ("publish", &["activate", "idle-stop"]), ("network", &["rate"])];
+const KEYS: [(&str, &[&str]); 2] = [("", &["watchdog"]), ("publish", &["activate", "idle-stop"])];
 
 /// Values of keys that are here already.
 const VALUES: [(&str, &[&str]); 2] = [("publish.protocol", &["udp"]), ("network.address", &["dhcp"])];

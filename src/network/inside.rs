@@ -10,6 +10,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
 use super::link::{message, no_link_local};
+use super::shape;
 use super::socket::Request;
 use crate::definition::types::{Cidr, Network};
 use crate::error::{Error, Exit, Result};
@@ -26,8 +27,9 @@ pub fn requests(links: &[(u32, &Link)]) -> Result<Vec<Request>> {
         if !link.addresses.is_empty() && link.addresses.iter().all(|cidr| cidr.address.is_ipv4()) {
             requests.push(without_ipv6(&link.name, index));
         }
-        requests.push(raise(&link.name, index));
+        requests.extend(link.rate_out.map(|rate| shape::limit(&link.name, index, rate)));
         requests.extend(link.addresses.iter().map(|cidr| address(&link.name, index, cidr)));
+        requests.push(raise(&link.name, index));
     }
     for &(index, link) in links {
         routes(link, index, &mut requests)?;
@@ -75,6 +77,13 @@ fn raise(name: &str, index: u32) -> Request {
     up.header.change_mask = LinkFlags::Up;
     let message = RouteNetlinkMessage::SetLink(up);
     Request { action: format!("cannot raise link {name}"), message, flags: 0, tolerated: None }
+}
+
+/// The Ethernet address that the link has anyhow.
+pub fn announce(link: &Link) -> Request {
+    let attributes = vec![LinkAttribute::IfName(link.name.clone()), LinkAttribute::Address(link.mac.to_vec())];
+    let message = RouteNetlinkMessage::SetLink(message(0, attributes));
+    Request { action: format!("cannot announce the addresses of {}", link.name), message, flags: 0, tolerated: None }
 }
 
 /// A link with IPv4 addresses alone stays silent in IPv6: its neighbour discovery would flood every port of the bridge.
@@ -251,9 +260,9 @@ mod tests {
             actions(link(&[("10.88.0.10", 24), ("fd00::10", 64)], &["10.88.0.1", "fd00::1"])),
             [
                 "raise link lo",
-                "raise link eth0",
                 "add address 10.88.0.10/24 to eth0",
                 "add address fd00::10/64 to eth0",
+                "raise link eth0",
                 "add default route via 10.88.0.1",
                 "add default route via fd00::1",
             ]

@@ -26,6 +26,8 @@ const IFLA_PERM_ADDRESS: u16 = 54;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_INFO_SLAVE_DATA: u16 = 5;
+/// BR_STATE_DISABLED is 0.
+const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
 const NLA_TYPE_MASK: u16 = 0x3fff;
@@ -55,6 +57,8 @@ pub struct Found {
     pub default_vlan: u16,
     /// Of a port: it takes frames from addresses alone that are known to be there.
     pub locked: bool,
+    /// Of a port: nothing passes through it.
+    pub disabled: bool,
 }
 
 impl Found {
@@ -98,7 +102,10 @@ impl Found {
                     let default = inner(IFLA_BR_VLAN_DEFAULT_PVID).and_then(|value| value.try_into().ok());
                     self.default_vlan = default.map_or(0, u16::from_ne_bytes);
                 }
-                IFLA_INFO_SLAVE_DATA => self.locked = is_set(super::port::IFLA_BRPORT_LOCKED),
+                IFLA_INFO_SLAVE_DATA => {
+                    self.locked = is_set(super::port::IFLA_BRPORT_LOCKED);
+                    self.disabled = inner(IFLA_BRPORT_STATE).is_some_and(|value| value.first() == Some(&0));
+                }
                 _ => {}
             }
         }

@@ -9,6 +9,7 @@ pub(crate) mod link;
 mod live;
 mod parent;
 mod port;
+mod shape;
 pub(crate) mod socket;
 pub(crate) mod topology;
 
@@ -39,6 +40,8 @@ const ETHERNET_MTU: u32 = 1500;
 const STALE_TRIES: u32 = 50;
 const STALE_PAUSE: Duration = Duration::from_millis(10);
 const IN_USE_TRIES: u32 = 500;
+const PORT_TRIES: u32 = 40;
+const PORT_PAUSE: Duration = Duration::from_micros(500);
 
 /// A bridge of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +121,7 @@ impl Netlink {
     /// What a new port cannot be given at its birth.
     fn set_up(&mut self, link: &Link, port: &Port, bridge: &Bridge) -> Result<()> {
         self.socket.run(&link::dress(&port.host_name))?;
-        if !port::has_options(port) {
+        if !port::has_options(port) && link.rate_in.is_none() {
             return Ok(());
         }
         let index = self.own_port(port)?.index;
@@ -168,6 +171,26 @@ impl Netlink {
             true => requests.iter().try_for_each(|request| self.patiently(request)),
             false => self.socket.run(&requests),
         }
+    }
+
+    /// On the host: waits until the ports pass something on, which the kernel sees to in the background once the links are
+    /// raised inside. Not for ever: who runs a spanning tree does not expect it at once.
+    pub fn wait_for_ports(&mut self, links: &[Link]) -> Result<()> {
+        for port in links.iter().filter(|link| !link.addresses.is_empty()).filter_map(Link::port) {
+            let mut tries = 0;
+            while tries < PORT_TRIES && self.own_port(port)?.disabled {
+                std::thread::sleep(PORT_PAUSE);
+                tries += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Inside the container: tells the neighbours whose addresses these are. That a link has an Ethernet address, even if it
+    /// is the one that it had, is news by which the kernel sends ARP and neighbour advertisements (arp_notify, ndisc_notify).
+    pub fn announce(&mut self, links: &[Link]) -> Result<()> {
+        let ports = links.iter().filter(|link| !link.addresses.is_empty() && link.port().is_some());
+        self.socket.run(&ports.map(inside::announce).collect::<Vec<_>>())
     }
 
     /// What an earlier run of the container had on the same parent is in use until the kernel has dismantled its namespace.

@@ -7,9 +7,9 @@ use netlink_packet_route::link::{
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::Bridge;
 use super::link::message;
 use super::socket::Request;
+use super::{Bridge, shape};
 use crate::plan::{Link, Port};
 
 const IFLA_BRPORT_MODE: u16 = 4;
@@ -30,7 +30,9 @@ pub fn has_vlans(port: &Port) -> bool {
 
 /// All that the options of a port take, once it is there. Its other end is down still, so that no frame comes before.
 pub fn requests(link: &Link, port: &Port, bridge: &Bridge, index: u32) -> Vec<Request> {
-    let mut list = vec![set(port, index)];
+    let mut list: Vec<Request> = has_options(port).then(|| set(port, index)).into_iter().collect();
+    // What the host's end sends is what comes into the container.
+    list.extend(link.rate_in.map(|rate| shape::limit(&port.host_name, index, rate)));
     list.extend(leave_default_vlan(port, bridge, index));
     if !learns(port) {
         // After the VLANs: an entry without one is made in each that the port is a member of.

@@ -17,6 +17,10 @@ pub struct Link {
     pub mac: [u8; 6],
     /// That of the bridge or the parent, when absent.
     pub mtu: Option<u32>,
+    /// At most so many bytes a second into the container, which only the port of a bridge can be told.
+    pub rate_in: Option<u64>,
+    /// And out of it.
+    pub rate_out: Option<u64>,
     /// Addresses inside.
     pub addresses: Vec<Cidr>,
     /// At most one a family.

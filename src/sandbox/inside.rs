@@ -26,7 +26,8 @@ const EXIT_EXEC: i32 = 203;
 /// `runner` is a channel on which nothing is said: its end is that of the runner, after systemd has heard all from it. Until
 /// then this process must not end, or systemd would see a payload that ended before it was ready, or without its last words.
 pub fn become_payload(plan: &Plan, sources: &Sources, channel: Channel, runner: Channel) -> ! {
-    let (message, status) = match build(plan, sources, &channel).and_then(|credentials| go(credentials, &channel)) {
+    let built = build(plan, sources, &channel).and_then(|built| go(plan, built, &channel));
+    let (message, status) = match built {
         Err(error) => (Message::Failed(error.to_string()), EXIT_NAMESPACE),
         Ok(credentials) => match become_it(&plan.sandbox, sources, &credentials, &runner) {
             Err(error) => (Message::CannotExecute(error.exit(), error.to_string()), EXIT_EXEC),
@@ -39,10 +40,17 @@ pub fn become_payload(plan: &Plan, sources: &Sources, channel: Channel, runner: 
     std::process::exit(status)
 }
 
-fn go(credentials: Credentials, channel: &Channel) -> Result<Credentials> {
+/// With `network`, the socket that its own network was set up by.
+struct Built {
+    credentials: Credentials,
+    network: Option<Netlink>,
+}
+
+fn go(plan: &Plan, built: Built, channel: &Channel) -> Result<Credentials> {
     channel.say(&Message::Built)?;
     channel.expect(&Message::Go)?;
-    Ok(credentials)
+    built.network.map_or(Ok(()), |mut network| network.announce(&plan.links))?;
+    Ok(built.credentials)
 }
 
 fn become_it(sandbox: &Sandbox, sources: &Sources, credentials: &Credentials, runner: &Channel) -> Result<Infallible> {
@@ -64,7 +72,7 @@ fn payload(sandbox: &Sandbox) -> Process {
     process
 }
 
-fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Credentials> {
+fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Built> {
     let sandbox = &plan.sandbox;
     // While /proc is the host's.
     let labels = &sandbox.process.labels;
@@ -87,9 +95,8 @@ fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Credential
     }
     channel.expect(&Message::Wired)?;
     set_sysctls(&tree, sandbox)?;
-    if sandbox.namespaces.network {
-        Netlink::open()?.configure_inside(&plan.links)?;
-    }
+    let mut network = sandbox.namespaces.network.then(Netlink::open).transpose()?;
+    network.as_mut().map_or(Ok(()), |network| network.configure_inside(&plan.links))?;
     tree.set_timezone()?;
     for cover in covers(sandbox) {
         tree.perform(&cover)?;
@@ -98,9 +105,9 @@ fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Credential
     let top = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .context("cannot open the root")?;
     let limit = if sandbox.namespaces.user { IdRange::COUNT } else { u32::MAX };
-    let user = user::resolve(top.as_fd(), &sandbox.process, limit)?;
-    secrets::hand_over(top.as_fd(), sandbox, &sources.credentials, &user)?;
-    Ok(user)
+    let credentials = user::resolve(top.as_fd(), &sandbox.process, limit)?;
+    secrets::hand_over(top.as_fd(), sandbox, &sources.credentials, &credentials)?;
+    Ok(Built { credentials, network })
 }
 
 /// Until now we were the host's root, seen from inside as nobody.
@@ -114,7 +121,20 @@ pub fn become_root_inside() -> Result<()> {
 /// Through the container's own fresh proc, whatever the image has put at that path: it is mounted over by now.
 fn set_sysctls(tree: &Tree<'_>, sandbox: &Sandbox) -> Result<()> {
     for (name, value) in &sandbox.sysctls {
-        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        // As sysctl(8) writes it: net.ipv4.conf.eth0/100.forwarding is of the link eth0.100.
+        let path: String = name
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect();
+        let path = format!("/proc/sys/{path}");
         let write = || -> Result<()> {
             let file = root::open_proc(tree.root(), &path, OFlags::WRONLY)?;
             Ok(std::fs::File::from(file).write_all(value.as_bytes())?)

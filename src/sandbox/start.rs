@@ -104,17 +104,19 @@ impl Payload {
             cgroup::hand_over(plan.disk.ids)?;
         }
         channel.say(&Message::Mapped)?;
+        let mut netlink = None;
         if !plan.links.is_empty() {
             let netns = self.open("ns/net")?;
-            let mut netlink = Netlink::open()?;
-            note_cards(layout, plan, &mut netlink)?;
+            let host = netlink.insert(Netlink::open()?);
+            note_cards(layout, plan, host)?;
             for link in &plan.links {
-                netlink.attach(link, netns.as_fd())?;
+                host.attach(link, netns.as_fd())?;
             }
         }
         channel.say(&Message::Wired)?;
         self.announce(layout, plan)?;
-        channel.expect(&Message::Built)
+        channel.expect(&Message::Built)?;
+        netlink.map_or(Ok(()), |mut host| host.wait_for_ports(&plan.links))
     }
 
     /// Who asks for it by name finds it, and it whom it asks for, before it says that it is ready.

@@ -2,6 +2,7 @@
 
 mod parents;
 mod ports;
+mod rates;
 
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr, UdpSocket};

@@ -3,7 +3,12 @@
 use crate::lab::Lab;
 use crate::lab::script::{both, run};
 
-both!(ports_are_told_what_is_declared, a_macvlan_starts_again_at_once,);
+both!(
+    ports_are_told_what_is_declared,
+    a_macvlan_starts_again_at_once,
+    a_moved_address_answers_at_once,
+    a_router_between_two_bridges,
+);
 
 /// What every script here begins with.
 const INSIDE: &str = r#"
@@ -83,5 +88,83 @@ fn a_macvlan_starts_again_at_once(lab: &Lab) {
         ip netns delete beyond
         gone() { ! ip link show wire >/dev/null 2>&1; }
         soon gone"#,
+    );
+}
+
+fn a_moved_address_answers_at_once(lab: &Lab) {
+    script(
+        lab,
+        r#"
+        ip link add br-move address 02:aa:00:00:00:01 type bridge
+        ip address add 10.70.0.1/24 dev br-move
+        ip address add fd00:70::1/64 dev br-move nodad
+        ip link set br-move up
+        link='[[network]]' bridge='bridge = "br-move"' at='address = ["10.70.0.2/24", "fd00:70::2/64"]'
+        define keeper "$link" "$bridge"
+        soute start keeper
+        known() { ip neigh show to $1 dev br-move | grep -o '02:[0-9a-f:]*' || true; }
+        own() { inside $1 ip -o link show eth0 | grep -o 'ether [0-9a-f:]*' | cut -d' ' -f2; }
+        # at NAME [LINE…]: the address is that container's from now on.
+        at() {
+            local name=$1
+            shift
+            define $name "$link" "$bridge" "$at" "$@"
+            soute start $name
+        }
+        forget() { soute stop $1; rm /etc/soute/containers/$1.toml; }
+        at one
+        ping -c 1 -W 5 -q 10.70.0.2 >/dev/null
+        ping -c 1 -W 5 -q fd00:70::2 >/dev/null
+        first=$(own one)
+        is "$first $first" "$(known 10.70.0.2) $(known fd00:70::2)"
+        forget one
+        # The premise: who is not told goes on sending to an address that nobody has any more.
+        at mute '[sysctl]' '"net.ipv4.conf.all.arp_notify" = "0"' '"net.ipv6.conf.all.ndisc_notify" = "0"'
+        is "$first $first" "$(known 10.70.0.2) $(known fd00:70::2)"
+        forget mute
+        at two '[sysctl]' '"net.ipv4.conf.eth0.rp_filter" = "2"'
+        is "$(own two) $(own two)" "$(known 10.70.0.2) $(known fd00:70::2)"
+        ping -c 1 -W 1 -q 10.70.0.2 >/dev/null
+        ping -c 1 -W 1 -q fd00:70::2 >/dev/null
+        # What is said of one link holds for it.
+        is "2 0" "$(soute exec two -- cat /proc/sys/net/ipv4/conf/eth0/rp_filter /proc/sys/net/ipv6/conf/eth0/accept_ra | xargs)"
+        forget two
+        forget keeper
+        ip link delete br-move"#,
+    );
+}
+
+fn a_router_between_two_bridges(lab: &Lab) {
+    script(
+        lab,
+        r#"
+        for side in left right; do ip link add br-$side mtu 9000 up type bridge; done
+        net() { printf '%s\n' '[[network]]' "bridge = \"br-$1\"" "address = [\"10.7$2.0.$3/24\", \"fd00:7$2::$3/64\"]"; }
+        define router "$(net left 1 254)" "$(net right 2 254)" '[security]' 'capabilities.add = ["NET_ADMIN"]' \
+            '[sysctl]' '"net.ipv4.ip_forward" = "1"' '"net.ipv6.conf.all.forwarding" = "1"'
+        define left "$(net left 1 2)" 'gateway = ["10.71.0.254", "fd00:71::254"]'
+        define right "$(net right 2 2)" 'gateway = ["10.72.0.254"]' \
+            'routes = [{ to = "fd00:71::/64", via = "fd00:72::254", metric = 50 }]'
+        define six '[[network]]' 'bridge = "br-left"' 'address = "fd00:71::6/64"' 'gateway = "fd00:71::254"'
+        soute start router left right six
+        pings left 10.72.0.2
+        pings left fd00:72::2
+        pings six fd00:72::2
+        is "" "$(inside six ip -4 -o address show dev eth0)"
+        inside left ping -M do -s 8972 -c 1 -W 5 -q 10.72.0.2 >/dev/null
+        # Its own rules, in its own network, and none of the host's. The tree of systemd 257 has no nft.
+        if ! systemctl --version | head -n 1 | grep -F "systemd 257" >/dev/null; then
+            before=$(nft list ruleset)
+            inside router nft add table inet gate
+            inside router nft 'add chain inet gate pass { type filter hook forward priority 0; policy drop; }'
+            no_answer left 10.72.0.2
+            inside router nft add rule inet gate pass accept
+            pings left 10.72.0.2
+            is "$before" "$(nft list ruleset)"
+            lacks "$before" "inet gate"
+        fi
+        soute stop router left right six
+        ip link delete br-left
+        ip link delete br-right"#,
     );
 }

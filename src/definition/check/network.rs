@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::{Subject, find, wrong};
 use crate::definition::model::{Network, NetworkKind, NetworkNamespace};
+use crate::definition::types::Cidr;
 use crate::definition::types::not_a_host;
 
 pub(super) fn check(s: &mut Subject<'_>) {
@@ -18,6 +19,7 @@ pub(super) fn check(s: &mut Subject<'_>) {
         return;
     }
     unique(s);
+    overlaps(s);
     let mut routers: BTreeMap<bool, usize> = BTreeMap::new();
     for (index, link) in links.iter().enumerate() {
         let at = index.to_string();
@@ -25,6 +27,10 @@ pub(super) fn check(s: &mut Subject<'_>) {
         gateways(s, link, &at, &mut routers);
         routes(s, link, &at);
         vlans(s, link, &at);
+        if link.kind != NetworkKind::Bridge && link.rate.is_some_and(|rate| rate.r#in.value().is_some()) {
+            let fault = wrong("only a port of a bridge can hold back what comes in").help("write { out = \"…\" }");
+            s.say(&["network", &at, "rate"], fault);
+        }
         let least = if link.addresses().any(|cidr| cidr.address.is_ipv6()) { 1280 } else { 68 };
         if link.mtu.is_some_and(|mtu| !(least..=65535).contains(&mtu)) {
             let fault = wrong(format!("an mtu is from {least} to 65535"));
@@ -60,6 +66,32 @@ fn unique(s: &mut Subject<'_>) {
                 }
                 None => drop(seen.insert((key, value), path)),
             }
+        }
+    }
+}
+
+/// Of two links into one network the kernel sends everything out of one.
+fn overlaps(s: &mut Subject<'_>) {
+    let links = &s.definition.network;
+    let nets = |link: &Network| -> Vec<Cidr> {
+        let full = |cidr: &Cidr| cidr.prefix == if cidr.address.is_ipv4() { 32 } else { 128 };
+        link.addresses().filter(|cidr| !full(cidr)).collect()
+    };
+    for (index, link) in links.iter().enumerate() {
+        for (before, other) in links[..index].iter().enumerate() {
+            let meet = |a: &Cidr, b: &Cidr| a.contains(b.network().address) || b.contains(a.network().address);
+            let own = nets(link);
+            let Some(net) = own.iter().find(|cidr| nets(other).iter().any(|one| meet(cidr, one))) else { continue };
+            let message = format!(
+                "{} is the network of {} too: the kernel answers by one of them",
+                net.network(),
+                other.name(before)
+            );
+            let first = s.origin(&["network", &before.to_string(), "address"]);
+            s.say(
+                &["network", &index.to_string(), "address"],
+                wrong(message).warning().related(first, "it is here first"),
+            );
         }
     }
 }

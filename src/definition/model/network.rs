@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::types::{
-    self, Address, Cidr, DnsServer, InterfaceName, LinkAddress, List, Mac, StringList, Vlan,
+    self, Address, Cidr, DnsServer, InterfaceName, LinkAddress, LinkRate, List, Mac, StringList, Vlan,
 };
 
 /// One link of the container.
@@ -42,6 +42,9 @@ pub struct Network {
     /// The name of the link's end on the host; vb- and a hash if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_name: Option<InterfaceName>,
+    /// How fast it may be: one rate for both ways, or a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<LinkRate>,
     /// The VLAN of the bridge that frames without a tag belong to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vlan: Option<Vlan>,

@@ -28,6 +28,8 @@ fn link(network: &Network, index: usize, facts: &Facts) -> Link {
         // Locally administered, not multicast.
         mac: network.mac.map_or([0x02, a, b, c, d, e], |mac| mac.0),
         mtu: network.mtu,
+        rate_in: network.rate.and_then(|rate| rate.r#in.value()).map(|rate| rate.0),
+        rate_out: network.rate.and_then(|rate| rate.out.value()).map(|rate| rate.0),
         addresses: network.addresses().chain(given(facts, &name)).collect(),
         gateways: network.gateways().collect(),
         routes: network.routes.iter().map(route).collect(),

@@ -184,8 +184,25 @@ fn sysctls(definition: &Definition) -> Vec<(String, String)> {
         list.push(("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned()));
         list.push(("net.ipv4.ping_group_range".to_owned(), "0 65535".to_owned()));
     }
+    list.extend(of_links(definition));
     let own = definition.sysctl.iter().map(|(name, value)| (name.to_string(), value.to_string()));
     list.extend(own);
+    list
+}
+
+/// So that neighbours learn at once whose an address is now, and that no router adds to addresses which are given.
+fn of_links(definition: &Definition) -> Vec<(String, String)> {
+    let set = |name: String, value: &str| (name, value.to_owned());
+    let links = definition.network.iter().enumerate();
+    let v6: Vec<_> = links.filter(|(_, link)| link.addresses().any(|cidr| cidr.address.is_ipv6())).collect();
+    let mut list = Vec::new();
+    if definition.network.iter().any(|link| link.addresses().any(|cidr| cidr.address.is_ipv4())) {
+        list.push(set("net.ipv4.conf.all.arp_notify".to_owned(), "1"));
+    }
+    list.extend((!v6.is_empty()).then(|| set("net.ipv6.conf.all.ndisc_notify".to_owned(), "1")));
+    // A dot in the name of a link is written as a slash.
+    let name = |index: usize, link: &model::Network| link.name(index).replace('.', "/");
+    list.extend(v6.iter().map(|(at, link)| set(format!("net.ipv6.conf.{}.accept_ra", name(*at, link)), "0")));
     list
 }
 
