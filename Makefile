@@ -1,6 +1,7 @@
 # make; sudo make install   on a machine
 # make demo                 the web farm in a private systemd
 # make test                 every test; `make lab` leaves a shell where they run
+# make torture              a hundred rounds of power cuts
 # make bench                ours and others' speed, in turn, as ratios
 # make compare              ours and others' isolation, as a probe finds it from inside
 # make fuzz                 parsers against bytes that are nearly right, SECONDS=60 each
@@ -28,7 +29,7 @@ STAGE = $(CURDIR)/target/lab/stage
 # Man page, completions and schema that the code itself writes.
 SHARE = target/share
 
-.PHONY: all install uninstall deps stage test fuzz demo lab bench compare
+.PHONY: all install uninstall deps stage test fuzz demo lab bench compare torture
 
 # generator and runner are on the start path: static, they come up in less than 0.3 ms. soute is not, because the names
 # of the host's users need the dynamic C library. All three share one build of the dependencies.
@@ -102,6 +103,12 @@ test: deps
 SECONDS = 60
 fuzz:
 	SOUTE_FUZZ_SECONDS='$(SECONDS)' $(CARGO) test --locked --test image fuzz_ -- --nocapture
+# Power cuts, 100 rounds instead of 5.
+torture: deps
+	$(MAKE) --no-print-directory stage PROFILE=dev
+	mkdir -p target/tmp
+	TMPDIR='$(CURDIR)/target/tmp' SOUTE_STAGE='$(STAGE)' SOUTE_TORTURE=100 \
+	    $(CARGO) test --locked --test disks attack_11 -- --include-ignored
 
 demo: deps stage
 	@contrib/farm/demo

@@ -5,6 +5,7 @@ mod lab;
 
 mod convert;
 mod cp;
+mod cut;
 mod moving;
 mod size;
 mod snapshot;

@@ -51,6 +51,10 @@ impl List {
         let defined = search::all(&host.layout)?.found;
         let mut disks = Vec::new();
         let status = each(disk::names(&host.layout)?, |name| {
+            // Begun, and cut off before it was anything: the next start goes on with it.
+            if disk::open(&host.layout, &name).is_ok_and(|disk| disk.is_none()) {
+                return Ok(());
+            }
             let orphan = !defined.iter().any(|found| *found.name == name);
             entry(host, &name, orphan).map(|entry| disks.push(entry))
         })?;
