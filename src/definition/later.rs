@@ -7,7 +7,7 @@ use super::tree::{Node, Table, Value};
 const KEYS: [(&str, &[&str]); 2] = [("", &["watchdog"]), ("publish", &["activate", "idle-stop"])];
 
 /// Values of keys that are here already.
-const VALUES: [(&str, &[&str]); 2] = [("publish.protocol", &["udp"]), ("network.address", &["dhcp"])];
+const VALUES: [(&str, &[&str]); 1] = [("network.address", &["dhcp"])];
 
 fn is_later_key(table: &str, key: &str) -> bool {
     KEYS.iter().any(|(path, keys)| *path == table && keys.contains(&key))

@@ -13,6 +13,7 @@ mod poll;
 mod proxy_line;
 mod refuse;
 mod tcp;
+mod udp;
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -44,7 +45,7 @@ fn serve(instance: &str, layout: &Layout, sockets: &[OwnedFd]) -> Result<()> {
     let (port, payload) = enter(instance, layout)?;
     match port.protocol {
         Protocol::Tcp => tcp::Relay::new(&port, &payload, sockets)?.run(),
-        Protocol::Udp => Err(Error::failed("UDP is not in this version of soute")),
+        Protocol::Udp => udp::Relay::new(&port, &payload, sockets)?.run(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Published ports: who comes gets in, whoever has the port is named, and nothing stays when the container has gone.
 
 use crate::lab::Lab;
-use crate::lab::script::{both, run};
+use crate::lab::script::{both, import, run};
 
 both!(
     a_port_leads_in_and_is_free_after_the_stop,
@@ -10,6 +10,7 @@ both!(
     nothing_stays_in_the_network_of_a_dead_container,
     one_off_containers_publish_as_in_podman,
     the_packet_filter_is_as_it_was,
+    datagrams_find_their_way_back,
 );
 
 /// On top of the prelude: a web server whose page is its container's name.
@@ -239,5 +240,43 @@ END
         lacks "$said" " rules: "
         is "" "$(grep ' sysctls: ' <<<"$said" | grep -v '\.conf\.\|\.neigh\.')"
         soute remove plain"#,
+    );
+}
+
+fn datagrams_find_their_way_back(lab: &Lab) {
+    import(lab, "debian");
+    script(
+        lab,
+        r#"
+        cat >/root/shout.pl <<'P'
+use IO::Socket::INET;
+my $s = IO::Socket::INET->new(LocalPort => 53, Proto => "udp") or die "no socket: $!";
+while (1) { my $from = $s->recv(my $text, 65536); $s->send(uc $text, 0, $from) if defined $from; }
+P
+        define shout 'image = "debian"' 'command = ["perl", "/srv/shout.pl"]' \
+            '[[mount]]' 'source = "/root/shout.pl"' 'target = "/srv/shout.pl"' 'read-only = true' \
+            '[[publish]]' 'listen = "8753"' 'to = 53' 'protocol = "udp"' \
+            '[[publish]]' 'listen = "0.0.0.0:8754"' 'to = 53' 'protocol = "udp"'
+        soute start shout
+        asks() { # PORT TEXT: the answer
+            exec 8<>"/dev/udp/127.0.0.1/$1"
+            printf %s "$2" >&8
+            timeout 20 dd bs=65536 count=1 status=none <&8 || true
+            exec 8>&-
+        }
+        is "HELLO" "$(asks 8753 hello)"
+        is "HELLO" "$(asks 8754 hello)"
+        clients=()
+        for client in 1 2 3 4 5 6 7 8; do
+            (for round in 1 2 3 4 5 6 7 8 9 10; do is "FROM $client ROUND $round" "$(asks 8753 "from $client round $round")"; done) & clients+=($!)
+        done
+        for client in "${clients[@]}"; do wait "$client"; done
+        before=$(pid shout)
+        kill -9 "$before"
+        soon runs_again shout "$before"
+        answers() { [ "$(asks 8753 again)" = AGAIN ]; }
+        soon answers
+        soute remove --force shout
+        is "" "$(ss -Hlun 'sport = :8753')""#,
     );
 }
