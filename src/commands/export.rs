@@ -17,7 +17,7 @@ use crate::image::access::{Reach, shown};
 use crate::image::bundle::{MANIFEST, Manifest, VERSION};
 use crate::image::export::{Compression, Output, compressed, compression};
 use crate::image::lock::Lock;
-use crate::image::pack::{View, pack_end, pack_part, pack_text};
+use crate::image::pack::{View, WHOLE, pack_end, pack_part, pack_text};
 use crate::image::snapshot::Making;
 use crate::image::store::{Kind, Store};
 use crate::image::xattr::Shift;
@@ -132,12 +132,12 @@ impl Export {
             if let Some(making) = disk {
                 let record = &making.disk().record;
                 let shift = record.ids.filter(|_| record.shifted).map(Shift::From);
-                let view = View { reach: Reach::Inside, shift };
+                let view = View { reach: Reach::Inside, shift, layer: false };
                 let path = if making.kind() == Kind::Tree { "./disk/root" } else { "./disk/disk.raw" };
                 left_out.extend(pack_part(path.as_bytes(), making.content()?.as_fd(), view, out, &mut count)?);
             }
             for name in &manifest.volumes {
-                let (volume, view) = (volume::open(&host.layout, name)?, View { reach: Reach::Inside, shift: None });
+                let (volume, view) = (volume::open(&host.layout, name)?, WHOLE);
                 let path = format!("./volumes/{name}");
                 left_out.extend(pack_part(path.as_bytes(), volume.as_fd(), view, out, &mut count)?);
             }

@@ -47,10 +47,7 @@ pub struct Output {
 impl Output {
     /// Begins beside what will be `path`. It is for its owner alone: an image has the shadow file of its users.
     pub fn begin(path: &Path, replace: bool) -> Result<Self> {
-        let name = path.file_name().ok_or_else(|| Error::failed("it is no name of a file"))?;
-        let name = CString::new(name.as_encoded_bytes()).map_err(Error::failed)?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let dir = openat(CWD, parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let (dir, name) = place(path)?;
         if !replace && statat(&dir, &*name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(taken());
         }
@@ -86,6 +83,14 @@ impl Drop for Output {
     fn drop(&mut self) {
         let _ = unlinkat(&self.dir, &*self.temporary, AtFlags::empty());
     }
+}
+
+/// The directory that a path lies in, and its name there.
+pub fn place(path: &Path) -> Result<(OwnedFd, CString)> {
+    let name = path.file_name().ok_or_else(|| Error::failed("it is no name of a file"))?;
+    let name = CString::new(name.as_encoded_bytes()).map_err(Error::failed)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((openat(CWD, parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?, name))
 }
 
 fn taken() -> Error {
@@ -136,10 +141,18 @@ pub fn compressed<T>(
     compression: Compression,
     write: impl FnOnce(&mut dyn Write) -> Result<T>,
 ) -> Result<T> {
+    encoded(BufWriter::with_capacity(256 << 10, File::from(to.try_clone_to_owned()?)), compression, write)
+}
+
+/// The same, to a writer.
+pub fn encoded<T>(
+    to: impl Write,
+    compression: Compression,
+    write: impl FnOnce(&mut dyn Write) -> Result<T>,
+) -> Result<T> {
     // Encoders write their end when they are dropped, where nobody would hear of a full disk.
     let failure = Rc::default();
-    let file = BufWriter::with_capacity(256 << 10, File::from(to.try_clone_to_owned()?));
-    let kept = Kept { to: file, failure: Rc::clone(&failure) };
+    let kept = Kept { to, failure: Rc::clone(&failure) };
     let mut out = niffler::get_writer(Box::new(kept), compression, level(compression)).map_err(Error::failed)?;
     let written = write(&mut out);
     drop(out);
@@ -171,12 +184,12 @@ fn copy_bytes(mut from: File, to: &mut dyn Write, count: &mut dyn FnMut(u64)) ->
 }
 
 /// Writes, and keeps the first failure.
-struct Kept {
-    to: BufWriter<File>,
+struct Kept<W: Write> {
+    to: W,
     failure: Rc<RefCell<Option<io::Error>>>,
 }
 
-impl Kept {
+impl<W: Write> Kept<W> {
     fn keep<T>(&self, result: io::Result<T>) -> io::Result<T> {
         result.map_err(|error| {
             let kind = error.kind();
@@ -186,7 +199,7 @@ impl Kept {
     }
 }
 
-impl Write for Kept {
+impl<W: Write> Write for Kept<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.to.write(bytes);
         self.keep(written)
@@ -198,7 +211,7 @@ impl Write for Kept {
     }
 }
 
-impl Drop for Kept {
+impl<W: Write> Drop for Kept<W> {
     fn drop(&mut self) {
         let _ = self.flush();
     }

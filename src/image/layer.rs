@@ -23,7 +23,8 @@ use crate::error::{Error, Result};
 
 /// Names of one layer: 64 MiB of our memory.
 const MAX_TOUCHED: usize = 4 << 20;
-const PREFIX: &[u8] = b".wh.";
+/// How a name begins that hides others.
+pub const PREFIX: &[u8] = b".wh.";
 /// AUFS kept its own files under such names; only one of them has a meaning in a layer.
 const METADATA: &[u8] = b".wh..wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";

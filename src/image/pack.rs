@@ -12,6 +12,7 @@ use tar::{EntryType, Header};
 
 use super::access::{self, MAX_DEPTH, Reach, list};
 use super::attributes::Attributes;
+use super::layer;
 use super::pax::{MAX_NUMBER, Records};
 use super::xattr::{Shift, Target};
 use crate::error::{Context, Error, Result};
@@ -28,10 +29,12 @@ pub struct View {
     pub reach: Reach,
     /// To the ids that the archive will have.
     pub shift: Option<Shift>,
+    /// As a layer of an image, where some names mean that others go.
+    pub layer: bool,
 }
 
 /// A tree of which all is the archive's.
-pub const WHOLE: View = View { reach: Reach::Inside, shift: None };
+pub const WHOLE: View = View { reach: Reach::Inside, shift: None, layer: false };
 
 /// Writes all of a tree. Sockets are left out, as an archive has no such member: their paths come back.
 pub fn pack(root: BorrowedFd<'_>, out: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> Result<Vec<Vec<u8>>> {
@@ -136,6 +139,9 @@ impl Packer<'_> {
         let length = self.path.len();
         for entry in entries {
             self.path.extend_from_slice(entry.name.to_bytes());
+            if self.view.layer && entry.name.to_bytes().starts_with(layer::PREFIX) {
+                return Err(Error::failed("in a layer that name would hide another"));
+            }
             self.entry(dir, &entry.name, depth)?;
             self.path.truncate(length);
         }

@@ -28,6 +28,20 @@ fn trees_and_raw_images_become_each_other(lab: &Lab) {
             is "33 44 4755" "$(soute exec conv-$fs -- stat -c '%u %g %a' /a/file)"
             soute rm -f conv-$fs
         done
+        # A layout has the tree, of whichever kind the image is.
+        for image in conv conv-xfs; do
+            soute image export $image $image.oci --format oci
+            soute image export $image $image.tar --format oci
+            for layout in oci tar; do
+                soute image import conv-back $image.$layout 2>/dev/null
+                is "$(digest_of conv)" "$(digest_of conv-back)"
+                soute image rm conv-back
+            done
+        done
+        is "$(ls conv.oci/blobs/sha256 | head -c 1000 | wc -l)" 3
+        has "$(fails 1 soute image export conv conv.oci --format oci --force)" "a directory is never replaced"
+        has "$(fails 2 soute image export conv conv.tgz --format oci)" "the layer in it is compressed"
+        fails 2 soute image export conv - --format oci >/dev/null
         is "$mounts" "$(cat /proc/self/mountinfo)"
         # From one file system to another, in its own place, and with a size.
         soute image convert conv-ext4 --to raw --fs btrfs --size 256M

@@ -7,6 +7,7 @@ mod export;
 mod fuzz;
 mod import;
 mod lab;
+mod layout;
 mod listing;
 mod oci;
 mod raw;

@@ -56,7 +56,7 @@ pub fn send(root: &Root, source: Source<'_>, name: &str, out: File) -> Result<Ve
     };
     let name = if name == "." { ".".to_owned() } else { format!("./{name}") };
     let mut out = std::io::BufWriter::with_capacity(256 << 10, out);
-    let view = View { reach: root.reach, shift: root.shift.map(Shift::From) };
+    let view = View { reach: root.reach, shift: root.shift.map(Shift::From), layer: false };
     let left_out = pack_as(name.as_bytes(), file.as_fd(), view, &mut out, &mut |_| ())?;
     std::io::Write::flush(&mut out)?;
     Ok(left_out)

@@ -177,7 +177,7 @@ fn refuse_kept(host: &Host, image: &Name) -> Result<()> {
 }
 
 /// What is in an image.
-fn root(image: &Image) -> Result<OwnedFd> {
+pub(super) fn root(image: &Image) -> Result<OwnedFd> {
     match (image.info.kind, image.info.fs) {
         (Kind::Tree, _) => image.root(),
         (Kind::Raw, Some(fs)) => mounted(image.raw()?.as_fd(), fs, true),

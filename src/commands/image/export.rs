@@ -7,11 +7,14 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::convert;
 use crate::commands::bar;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::access::shown;
-use crate::image::export::{Compression, stream, to_file};
+use crate::image::copy::Progress;
+use crate::image::export::{Compression, compression, stream, to_file};
+use crate::image::oci::layout::{Described, Target};
 use crate::image::store::{Image, Kind, Store};
 use crate::settings::Host;
 
@@ -21,12 +24,13 @@ pub struct Export {
     /// The image.
     name: Name,
     /// The file, or - for standard output. It appears when it is whole, is for its owner alone, and is compressed by the
-    /// suffix of its name: .gz, .zst, .xz, .bz2, .tgz and so on.
+    /// suffix of its name: .gz, .zst, .xz, .bz2, .tgz and so on. With --format oci a directory, or an archive if its name
+    /// ends in .tar.
     file: PathBuf,
-    /// What is written; it has to be what the image is.
+    /// What is written; tar and raw have to be what the image is.
     #[arg(long)]
     format: Option<Format>,
-    /// Replace a file that is there.
+    /// Replace a file that is there, never a directory.
     #[arg(long, short)]
     force: bool,
 }
@@ -37,6 +41,8 @@ enum Format {
     Tar,
     /// Of a raw image.
     Raw,
+    /// An OCI image layout with one layer, for other tools and their registries: of a tree, or of what is in a raw image.
+    Oci,
 }
 
 impl Export {
@@ -46,7 +52,9 @@ impl Export {
         self.refuse_other_format(&image)?;
         let bar = bar::new(format!("exporting {}", self.name));
         let mut progress = |done, total| bar::show(&bar, done, total);
-        let written = if self.file == Path::new("-") {
+        let written = if self.format == Some(Format::Oci) {
+            self.layout(&image, &mut progress)
+        } else if self.file == Path::new("-") {
             if stdout().is_terminal() {
                 return Err(Error::new(Exit::Usage, "standard output is a terminal"));
             }
@@ -60,6 +68,26 @@ impl Export {
             eprintln!("an archive has no sockets, leaving out: {}", shown(&path[1..]));
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn layout(&self, image: &Image, progress: &mut Progress<'_>) -> Result<Vec<Vec<u8>>> {
+        let archive = self.file.extension().is_some_and(|suffix| suffix == "tar");
+        if self.file == Path::new("-") {
+            return Err(Error::new(Exit::Usage, "a layout is a directory or a file: its digests are known at its end"));
+        }
+        if compression(&self.file) != Compression::No {
+            let text = "the layer in it is compressed: an archive is called .tar, and a directory has no such suffix";
+            return Err(Error::new(Exit::Usage, text));
+        }
+        image.pin()?;
+        let tree = convert::root(image)?;
+        let target = if archive { Target::archive(&self.file, self.force) } else { Target::directory(&self.file) }?;
+        let described = Described { name: &self.name, declared: &image.info.declared };
+        let (mut done, total) = (0, image.info.size);
+        target.write(described, tree.as_fd(), &mut |bytes| {
+            done += bytes;
+            progress(done, Some(total));
+        })
     }
 
     fn refuse_other_format(&self, image: &Image) -> Result<()> {

@@ -14,13 +14,13 @@ pub const MAX_DOCUMENT: u64 = 4 << 20;
 /// Docker makes at most 127.
 pub const MAX_LAYERS: usize = 500;
 
-const INDEX: [&str; 2] =
+pub(super) const INDEX: [&str; 2] =
     ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
-const MANIFEST: [&str; 2] =
+pub(super) const MANIFEST: [&str; 2] =
     ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
-const CONFIG: [&str; 2] =
+pub(super) const CONFIG: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
-const LAYER: [&str; 8] = [
+pub(super) const LAYER: [&str; 8] = [
     "application/vnd.oci.image.layer.v1.tar",
     "application/vnd.oci.image.layer.v1.tar+gzip",
     "application/vnd.oci.image.layer.v1.tar+zstd",
