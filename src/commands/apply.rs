@@ -7,6 +7,7 @@ use clap::Args;
 use super::current::{self, Current, Site};
 use super::launch::Launch;
 use super::next::Next;
+use super::targets::Target;
 use super::{diff, present_use, report, restart};
 use crate::change::Class;
 use crate::definition::types::Name;
@@ -18,9 +19,9 @@ use crate::systemd::Manager;
 /// Makes what runs what the definitions say.
 #[derive(Debug, Args)]
 pub struct Apply {
-    /// The containers; all that run.
-    #[arg(value_name = "NAME")]
-    names: Vec<Name>,
+    /// Containers, definitions with replicas, groups, or directories that `soute up` was given; all that run.
+    #[arg(value_name = "NAME|GROUP|DIR")]
+    targets: Vec<Target>,
     /// Only show what would be done.
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -46,15 +47,15 @@ impl Apply {
     /// Exit status 7 where something still differs afterwards.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
-        apply(host, &manager, &self.names, self.how, self.dry_run)
+        apply(host, &manager, &self.targets, self.how, self.dry_run)
     }
 }
 
 /// The plan first, then one container after the other.
-pub fn apply(host: &Host, manager: &Manager, names: &[Name], how: How, dry_run: bool) -> Result<ExitCode> {
+pub fn apply(host: &Host, manager: &Manager, targets: &[Target], how: How, dry_run: bool) -> Result<ExitCode> {
     let kept = manager.keep();
     let site = Site::new(host, manager)?;
-    let (names, mut errors) = site.running(manager, names)?;
+    let (names, mut errors) = site.running(manager, targets)?;
     let (mut list, more) = current::look_at(&site, &names);
     errors.extend(more);
     Current::add_drift(&mut list, manager, false)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::overrides::{self, Overrides};
+use super::targets::{self, Target};
 use super::{definitions, launch, unit};
 use crate::audit::read::ports;
 use crate::change::{self, Change, Class, Definitions, HostLinks, Plans};
@@ -51,13 +52,13 @@ impl<'a> Site<'a> {
         Ok(Self { host, systemd: manager.version()?, up, of_all: overrides::of_all(host), links })
     }
 
-    /// Those of `names` that run, all that run if there are none; who does not run is told of.
-    pub fn running(&self, manager: &Manager, names: &[Name]) -> Result<(Vec<Name>, Vec<Error>)> {
-        if names.is_empty() {
+    /// Those of `targets` that run, all that run if there are none; who does not run is told of.
+    pub fn running(&self, manager: &Manager, targets: &[Target]) -> Result<(Vec<Name>, Vec<Error>)> {
+        if targets.is_empty() {
             return Ok((self.up.iter().filter_map(|name| name.parse().ok()).collect(), Vec::new()));
         }
         let (mut running, mut errors) = (Vec::new(), Vec::new());
-        for name in names {
+        for name in &targets::resolve(self.host, targets)? {
             match self.up.contains(name.as_str()) {
                 true => running.push(name.clone()),
                 false => match super::must_exist(self.host, manager, name) {

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::current::{self, Current, Site};
 use super::report;
+use super::targets::Target;
 use crate::change::Change;
-use crate::definition::types::Name;
 use crate::error::Result;
 use crate::output::table::Table;
 use crate::output::{json, stdout};
@@ -18,9 +18,9 @@ use crate::systemd::Manager;
 /// Shows what stands between the definitions and what runs.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// The containers; all that run.
-    #[arg(value_name = "NAME")]
-    names: Vec<Name>,
+    /// Containers, definitions with replicas, groups, or directories that `soute up` was given; all that run.
+    #[arg(value_name = "NAME|GROUP|DIR")]
+    targets: Vec<Target>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -43,7 +43,7 @@ impl Diff {
         let manager = Manager::connect()?;
         let _kept = manager.keep();
         let site = Site::new(host, &manager)?;
-        let (names, mut errors) = site.running(&manager, &self.names)?;
+        let (names, mut errors) = site.running(&manager, &self.targets)?;
         let (mut list, more) = current::look_at(&site, &names);
         errors.extend(more);
         Current::add_drift(&mut list, &manager, false)?;

@@ -10,6 +10,7 @@ use toml_edit::{DocumentMut, Item, Key, Table, Value};
 use super::apply::{How, apply};
 use super::edit;
 use super::replace::Replacement;
+use super::targets::Target;
 use super::{definitions, launch};
 use crate::definition::Faults;
 use crate::definition::keys;
@@ -75,7 +76,7 @@ impl Set {
             edit_files(host, &found, &self.assignments).with_context(|| format!("cannot set {}", self.name))?;
         }
         match definitions::manager(host)? {
-            Some(manager) => apply(host, &manager, &[self.name], self.how, false),
+            Some(manager) => apply(host, &manager, &[Target::Name(self.name)], self.how, false),
             None => Ok(ExitCode::SUCCESS),
         }
     }

@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::sample::{Meter, Sample};
+use super::targets::{self, Target};
 use super::{must_run, report};
 use crate::definition::types::Name;
 use crate::error::Result;
@@ -20,9 +21,9 @@ use crate::systemd::Manager;
 /// Shows what running containers use.
 #[derive(Debug, Args)]
 pub struct Stats {
-    /// The containers; all that run.
-    #[arg(value_name = "NAME")]
-    names: Vec<Name>,
+    /// Containers, definitions with replicas, groups, or directories that `soute up` was given; all that run.
+    #[arg(value_name = "NAME|GROUP|DIR")]
+    targets: Vec<Target>,
     /// Again and again, until interrupted.
     #[arg(short, long)]
     watch: bool,
@@ -68,20 +69,21 @@ impl Stats {
     /// Rates take two looks.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let mut status = ExitCode::SUCCESS;
-        if !self.names.is_empty() {
+        let names = targets::resolve(host, &self.targets)?;
+        if !names.is_empty() {
             let manager = Manager::connect()?;
-            for error in self.names.iter().filter_map(|name| must_run(host, &manager, name).err()) {
+            for error in names.iter().filter_map(|name| must_run(host, &manager, name).err()) {
                 report(&error);
                 status = ExitCode::from(error.exit() as u8);
             }
         }
-        let mut before = self.look(host)?;
+        let mut before = self.look(host, &names)?;
         if self.prometheus {
             return stdout::write(&prometheus(&before)).map(|()| status);
         }
         loop {
             std::thread::sleep(Duration::from_secs_f64(self.interval));
-            let now = self.look(host)?;
+            let now = self.look(host, &names)?;
             let mut rows: Vec<Row> = now.iter().filter_map(|now| Row::between(&before, now)).collect();
             rows.sort_by(|a, b| {
                 b.cpu.unwrap_or(0.0).total_cmp(&a.cpu.unwrap_or(0.0)).then(a.now.name.cmp(&b.now.name))
@@ -101,14 +103,14 @@ impl Stats {
     }
 
     /// Who runs may change from one look to the next.
-    fn look(&self, host: &Host) -> Result<Vec<Sample>> {
-        let names: Vec<String> = match self.names.is_empty() {
+    fn look(&self, host: &Host, names: &[Name]) -> Result<Vec<Sample>> {
+        let names: Vec<String> = match self.targets.is_empty() {
             true => {
                 let units = Manager::connect()?.list("soute@*.service")?;
                 let name = |unit: &str| Some(unit.strip_prefix("soute@")?.strip_suffix(".service")?.to_owned());
                 units.iter().filter_map(|unit| name(&unit.name)).collect()
             }
-            false => self.names.iter().map(ToString::to_string).collect(),
+            false => names.iter().map(ToString::to_string).collect(),
         };
         Ok(names.iter().filter_map(|name| Meter::of(host, name)?.read()).collect())
     }

@@ -5,21 +5,21 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::current::{self, Current, Site};
+use super::targets::Target;
 use super::{diff, report};
 use crate::audit::read;
 use crate::change;
-use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
-use crate::sandbox::exec::Target;
+use crate::sandbox::exec;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
 /// Compares what runs with what is written: systemd, cgroups, links and mounts.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The containers; all that run.
-    #[arg(value_name = "NAME")]
-    names: Vec<Name>,
+    /// Containers, definitions with replicas, groups, or directories that `soute up` was given; all that run.
+    #[arg(value_name = "NAME|GROUP|DIR")]
+    targets: Vec<Target>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -34,7 +34,7 @@ impl Verify {
         let manager = Manager::connect()?;
         let kept = manager.keep();
         let site = Site::new(host, &manager)?;
-        let (names, mut errors) = site.running(&manager, &self.names)?;
+        let (names, mut errors) = site.running(&manager, &self.targets)?;
         let (mut list, more) = current::look_at(&site, &names);
         errors.extend(more);
         Current::add_drift(&mut list, &manager, true)?;
@@ -53,7 +53,7 @@ impl Verify {
 
 /// What the kernel has. Between two automatic restarts there is nothing.
 fn look_inside(host: &Host, current: &mut Current) -> Result<()> {
-    let target = match Target::anyhow(&host.layout, &current.name) {
+    let target = match exec::Target::anyhow(&host.layout, &current.name) {
         Err(error) if error.exit() == Exit::NotRunning => return Ok(()),
         target => target?,
     };

@@ -144,6 +144,14 @@ fn a_group_shares_its_limits(lab: &Lab) {
         has "$(marked till)" frozen
         systemctl thaw soute@till
         has "$(soute logs my-shop -o cat)" till
+        # Whatever takes names takes the group's.
+        soute diff my-shop
+        printf 'limits.memory = "96M"\n' >>/etc/soute/containers/till.toml
+        fails 7 soute diff my-shop >/dev/null
+        fails 4 soute diff no-shop >/dev/null
+        soute apply my-shop >/dev/null
+        is $((96 << 20)) "$(prop till MemoryMax)"
+        soute verify my-shop
         # A limit that changed counts at the next start of any of them, and one that is gone is gone.
         printf '[limits]\nmemory = "256M"\ncpus = 0.5\n' >/etc/soute/groups/my-shop.toml
         soute restart till
