@@ -140,11 +140,14 @@ pub fn set_seccomp_filter(program: &[Instruction]) -> Result<()> {
 
 /// Every signal back to its default action and none blocked, as a program expects to be started.
 pub fn reset_signals() -> Result<()> {
-    // SAFETY: all-zero is a valid sigaction (SIG_DFL, no flags, empty mask) and a valid empty set.
-    let action: libc::sigaction = unsafe { std::mem::zeroed() };
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: the action outlives the call; SIGKILL, SIGSTOP and libc's own two answer EINVAL, which is right.
-        unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    /// _NSIG of the kernel, on every machine that soute knows.
+    const LAST: libc::c_int = 64;
+    // The system call: libc keeps 32 and 33 to itself, and what its posix_spawn(3) has started has them ignored.
+    let action = [0_u64; 4];
+    for signal in 1..=LAST {
+        // SAFETY: all zero is a valid `struct sigaction` of the kernel (SIG_DFL, no flags, empty mask), which is no longer
+        // than this and lives through the call. SIGKILL and SIGSTOP answer EINVAL, which is right.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), std::ptr::null_mut::<u64>(), 8_usize) };
     }
     nix::sys::signal::SigSet::empty().thread_set_mask().map_err(|errno| Errno::from_raw_os_error(errno as i32))
 }
