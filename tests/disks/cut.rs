@@ -66,10 +66,18 @@ fn cut(lab: &Lab, fs: &str) {
             'image remove raw'
         )
         cuts=0 met=0
+        # How long each takes here, so that the power goes while it is at work.
+        declare -A whole
+        for operation in "${operations[@]}"; do
+            start=$(date +%s%N)
+            s $operation >/dev/null 2>&1 || die "$operation"
+            whole[$operation]=$((($(date +%s%N) - start) / 1000))
+        done
         for ((round = 0; round < ROUNDS; round++)); do
             for operation in "${operations[@]}"; do
                 s $operation >/dev/null 2>&1 & command=$!
-                sleep 0.0$((RANDOM % 100))$((RANDOM % 10))
+                pause=$((whole[$operation] * (RANDOM % 100) / 100))
+                sleep "$(printf '%d.%06d' $((pause / 1000000)) $((pause % 1000000)))"
                 ! kill -0 $command 2>/dev/null || met=$((met + 1))
                 xfs_io -x -c shutdown cut; cuts=$((cuts + 1))
                 wait $command || true
