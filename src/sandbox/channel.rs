@@ -83,7 +83,8 @@ impl Channel {
         bytes.extend(text.bytes().take(TEXT));
         match send(&self.0, &bytes, SendFlags::NOSIGNAL) {
             // The other side has failed and gone; its last words say why.
-            Err(Errno::PIPE) => match self.hear()? {
+            // The second where it has gone without reading what it was told before.
+            Err(Errno::PIPE | Errno::CONNRESET) => match self.hear()? {
                 Message::Failed(text) | Message::CannotExecute(_, text) => Err(Error::failed(text)),
                 _ => Err(Error::failed("the other side of the sandbox has gone")),
             },
@@ -211,6 +212,15 @@ mod tests {
         drop(far);
         assert_eq!(near.hear().unwrap(), Message::Failed("cannot mount /dev".into()));
         assert_eq!(near.hear().unwrap(), Message::Closed);
+    }
+
+    #[test]
+    fn who_speaks_again_to_a_side_that_failed_without_listening_hears_why() {
+        let (near, far) = Channel::pair().unwrap();
+        near.say(&Message::Mapped).unwrap();
+        far.say(&Message::Failed("cannot label".into())).unwrap();
+        drop(far);
+        assert_eq!(near.say(&Message::Wired).unwrap_err().to_string(), "cannot label");
     }
 
     #[test]
