@@ -31,6 +31,7 @@ fn install_puts_everything_below_destdir_and_uninstall_takes_it_away() {
         "755 /usr/libexec/soute/soute-reaper",
         "755 /usr/lib/systemd/system-generators/soute-generator",
         "644 /usr/lib/systemd/system/soute-start@.service",
+        "644 /usr/lib/systemd/system/soute-activate@.service",
         "644 /usr/lib/systemd/system/soute.slice",
         "644 /usr/share/man/man5/soute.toml.5",
         "644 /usr/share/man/man7/soute-security.7",

@@ -114,8 +114,14 @@ fn enable_and_disable_decide_the_next_boot() {
     lab.ok("systemctl enable soute-start@both");
     lab.ok("soute disable --now off both");
     assert_eq!(lab.run("systemctl is-active soute@off soute@both").stdout, "inactive\ninactive\n");
+    let called = "image = 'busybox'\ncommand = ['httpd', '-f', '-p', '80']\nautostart = true\n";
+    lab.define("called", &format!("{called}[[publish]]\nlisten = '8900'\nto = 80\nactivate = true\n"));
     lab.reboot();
     lab.wait_for("systemctl is-active soute@on", AT_MOST);
+    lab.wait_for("systemctl is-active soute-publish@called:8900.socket", AT_MOST);
+    assert_eq!(lab.run("systemctl is-active soute@called").stdout, "inactive\n");
+    lab.ok("curl --silent --max-time 60 http://127.0.0.1:8900/");
+    assert_eq!(lab.ok("systemctl is-active soute@called"), "active\n");
     assert_eq!(lab.run("systemctl is-active soute@off soute@both").stdout, "inactive\ninactive\n");
     assert_eq!(lab.run("systemctl is-enabled soute-start@both").stdout, "disabled\n");
 }

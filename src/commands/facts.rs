@@ -57,7 +57,7 @@ fn resolvers(host: &Host, definition: &Definition) -> Vec<IpAddr> {
 }
 
 /// Nobody else asks, so that nothing is read for who publishes nothing.
-fn has_ipv6_loopback(definition: &Definition) -> bool {
+pub fn has_ipv6_loopback(definition: &Definition) -> bool {
     /// proc_net(5): address, index, prefix, scope, flags, name.
     const LOOPBACK: &str = "00000000000000000000000000000001 ";
     let has = || fs::read_to_string("/proc/net/if_inet6").is_ok_and(|text| text.contains(LOOPBACK));

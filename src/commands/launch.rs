@@ -28,6 +28,8 @@ use crate::sandbox::cgroup;
 use crate::settings::Host;
 use crate::systemd::{Manager, Start, Started};
 
+/// Set by the units that start containers.
+const LAUNCHER: &str = "SOUTE_LAUNCHER";
 /// How long the launcher waits at boot for a bridge that somebody else makes.
 const BRIDGE_WAIT: Duration = Duration::from_secs(30);
 
@@ -52,6 +54,40 @@ impl<'a> Launch<'a> {
             Some(replicas) => replicas.iter().try_for_each(|replica| self.start_one(replica)),
             None => self.start_one(name),
         }
+    }
+
+    /// What the launcher does: of a container that is started by who connects, only the ports are opened.
+    pub fn start_or_listen(&self, name: &Name) -> Result<()> {
+        let replicas = targets::replicas(self.host, name)?.unwrap_or_else(|| vec![name.clone()]);
+        replicas.iter().try_for_each(|name| {
+            let listen = || -> Result<bool> {
+                let loaded = self.load(name)?;
+                let listens = loaded.definition.publish.iter().any(|port| port.activate);
+                if listens {
+                    self.listen(&loaded)?;
+                }
+                Ok(listens)
+            };
+            match self.is_up(name)? || listen().with_context(|| format!("cannot start {name}"))? {
+                true => Ok(()),
+                false => self.start_one(name),
+            }
+        })
+    }
+
+    fn listen(&self, loaded: &Loaded) -> Result<()> {
+        let name = loaded.name.as_str();
+        check_neighbours(self.host, loaded)?;
+        let now = plan::ports(&loaded.definition, name, facts::has_ipv6_loopback(&loaded.definition));
+        let state = self.host.layout.state(name);
+        ports::close_others(self.manager, &plan::published(&state)?, &now)?;
+        let open: Vec<_> = now.iter().filter(|port| port.activate).cloned().collect();
+        ports::refuse_taken(self.manager, &open)?;
+        {
+            let _lock = Lock::name(&self.host.layout, name)?;
+            plan::write_published(&state, &now)?;
+        }
+        ports::keep_open(self.manager, name, &now)
     }
 
     fn start_one(&self, name: &Name) -> Result<()> {
@@ -166,10 +202,12 @@ impl<'a> Launch<'a> {
             return Err(Error::failed(format!("{other}, which runs, has the address {address} on the same bridge")));
         }
         self.wait_for_bridges(plan)?;
+        ports::close_others(self.manager, &plan::published(&self.host.layout.state(&plan.name))?, &plan.publish)?;
         if !plan.publish.is_empty() {
-            ports::refuse_taken(self.manager, plan)?;
+            ports::refuse_taken(self.manager, &plan.publish)?;
         }
         self.snapshot(plan)?;
+        ports::keep_open(self.manager, &plan.name, &plan.publish)?;
         if let Some(slice) = &plan.slice {
             self.manager.ensure_slice(slice)?;
         }
@@ -177,11 +215,12 @@ impl<'a> Launch<'a> {
         let mut show = |text: &str| shown.show(text);
         let progress = Some(&mut show as &mut dyn FnMut(&str));
         let timer = plan.health.iter().map(|health| health.unit(&plan.name));
-        let beside = plan.publish.iter().map(|port| port.unit(&plan.name)).chain(timer).collect();
+        let sockets = plan.publish.iter().filter(|port| !port.activate).map(|port| port.unit(&plan.name));
+        let beside = sockets.chain(timer).collect();
         let started = self.manager.start_transient(&plan.unit, Start { fds, beside, progress, ends });
         shown.clear();
         // Whoever took a port since says more than that a socket unit has failed.
-        started.or_else(|error| ports::refuse_taken(self.manager, plan).and(Err(error)))
+        started.or_else(|error| ports::refuse_taken(self.manager, &plan.publish).and(Err(error)))
     }
 
     /// By hand a missing bridge is an error at once; at boot whoever makes it may be slower than we are.
@@ -244,7 +283,12 @@ pub fn check_neighbours(host: &Host, loaded: &Loaded) -> Result<()> {
 
 /// At boot whoever makes what is missing may be slower than we are.
 fn is_launcher() -> bool {
-    std::env::var_os("SOUTE_LAUNCHER").is_some()
+    std::env::var_os(LAUNCHER).is_some()
+}
+
+/// The launcher, and not the unit by which a connection starts a container.
+pub fn may_only_listen() -> bool {
+    std::env::var_os(LAUNCHER).is_some_and(|value| value != "activate")
 }
 
 /// The plan that a start would make now, with nothing recorded for it.

@@ -10,14 +10,14 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_
 
 use crate::definition::model::Protocol;
 use crate::definition::types::{Listen, Port, escaped};
-use crate::error::{Error, Result};
-use crate::plan::{Plan, Publish};
-use crate::systemd::Manager;
+use crate::error::{Error, Exit, Result};
+use crate::plan::Publish;
+use crate::systemd::{Manager, Start};
 
 /// An error for the first port that cannot be opened. systemd would say no more than that a socket unit has failed; and of
 /// UDP not even that, as it lets two sockets share a port there.
-pub fn refuse_taken(manager: &Manager, plan: &Plan) -> Result<()> {
-    for port in &plan.publish {
+pub fn refuse_taken(manager: &Manager, ports: &[Publish]) -> Result<()> {
+    for port in ports {
         for address in &port.addresses {
             let Err(errno) = try_bind(*address, port.protocol) else { continue };
             let shown = format!("{address}/{}", port.protocol.as_str());
@@ -40,12 +40,60 @@ pub fn refuse_taken(manager: &Manager, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// The sockets of a container go a moment after it has.
+/// Closes what an earlier start has opened for connections that start the container, and this one has not. A socket that
+/// stays keeps those who wait, and its next forwarder reads where they are to go.
+pub fn close_others(manager: &Manager, before: &[Publish], now: &[Publish]) -> Result<()> {
+    let stays = |port: &Publish| {
+        let same = |other: &Publish| other.instance == port.instance && other.addresses == port.addresses;
+        now.iter().any(|other| other.activate && same(other))
+    };
+    close(manager, before.iter().filter(|port| !stays(port)))
+}
+
+/// Closes the sockets that are there without their container.
+pub fn close<'a>(manager: &Manager, ports: impl Iterator<Item = &'a Publish>) -> Result<()> {
+    for port in ports.filter(|port| port.activate) {
+        // A socket cannot be opened again while its forwarder is there, which goes with it a moment later.
+        for unit in [port.socket(), port.forwarder()] {
+            match manager.status(&unit)?.active.as_str() {
+                "inactive" => {}
+                "failed" => manager.reset_failed(&unit)?,
+                _ => match manager.stop(&unit) {
+                    // Somebody else was faster.
+                    Err(error) if error.exit() == Exit::NotRunning => {}
+                    stopped => stopped?,
+                },
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Opens the sockets that are there without their container, or finds them open.
+pub fn keep_open(manager: &Manager, container: &str, ports: &[Publish]) -> Result<()> {
+    for port in ports.iter().filter(|port| port.activate) {
+        manager.start_transient(&port.unit(container), Start::default())?;
+    }
+    Ok(())
+}
+
+/// The sockets of these ports that listen now.
+pub fn listening(manager: &Manager, ports: &[Publish]) -> Result<Vec<String>> {
+    let mut sockets = Vec::new();
+    for socket in ports.iter().filter(|port| port.activate).map(Publish::socket) {
+        if manager.status(&socket)?.active == "active" {
+            sockets.push(socket);
+        }
+    }
+    Ok(sockets)
+}
+
+/// The sockets of a container go a moment after it has, but for those that start it.
 pub fn wait_until_free(manager: &Manager, published: &[Publish]) -> Result<()> {
     /// A stop that takes longer is none of ours.
     const PATIENCE: Duration = Duration::from_secs(10);
     let begin = Instant::now();
-    for port in published {
+    for port in published.iter().filter(|port| !port.activate) {
         while manager.status(&port.socket())?.active == "active" && begin.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -43,7 +43,8 @@ pub fn again(host: &Host, manager: &Manager, launch: &Launch<'_>, name: &Name, a
     let stopped_with_it = running_dependents(host, manager, name)?;
     // systemd would stop them too, but one after the other: the last ones would still count as running.
     for stopped in stopped_with_it.iter().chain([name]) {
-        stop::stop(host, manager, stopped).with_context(|| format!("cannot stop {stopped}"))?;
+        // Who comes meanwhile waits.
+        stop::for_now(host, manager, stopped).with_context(|| format!("cannot stop {stopped}"))?;
     }
     if anew {
         disk::remove(&host.layout, name)?;

@@ -102,6 +102,9 @@ impl Run {
         if !self.keep && policy != crate::definition::model::RestartPolicy::No {
             return Err(Error::new(Exit::Usage, "--restart is for what stays: add --keep"));
         }
+        if !self.keep && loaded.definition.publish.iter().any(|port| port.activate) {
+            return Err(Error::new(Exit::Usage, "a port that starts its container is for what stays: add --keep"));
+        }
         if !self.detach && !self.keep {
             return Ok(loaded);
         }

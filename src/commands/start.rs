@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::each;
-use super::launch::Launch;
+use super::launch::{self, Launch};
 use crate::definition::types::Name;
 use crate::error::Result;
 use crate::settings::Host;
@@ -25,6 +25,7 @@ impl Start {
         let manager = Manager::connect()?;
         let _kept = manager.keep();
         let launch = Launch::new(host, &manager)?;
-        each(&self.names, |name| launch.start(name))
+        let only_listen = launch::may_only_listen();
+        each(&self.names, |name| if only_listen { launch.start_or_listen(name) } else { launch.start(name) })
     }
 }

@@ -26,13 +26,29 @@ impl Stop {
         let manager = Manager::connect()?;
         each(&targets::containers(host, &self.names)?, |name| {
             super::must_exist(host, &manager, name)?;
-            stop(host, &manager, name).with_context(|| format!("cannot stop {name}"))
+            for_now(host, &manager, name).with_context(|| format!("cannot stop {name}"))?;
+            let listening = ports::listening(&manager, &plan::published(&host.layout.state(name))?)?;
+            if !listening.is_empty() {
+                eprintln!("soute: {name} is stopped, but it can still be activated by {}", listening.join(", "));
+            }
+            Ok(())
         })
     }
 }
 
-/// Stops one and waits for its end; what failed is reset, so that its name is free.
+/// Stops one for good: nobody who connects to its ports starts it again.
 pub fn stop(host: &Host, manager: &Manager, name: &str) -> Result<()> {
+    let published = plan::published(&host.layout.state(name))?;
+    if published.iter().any(|port| port.activate) {
+        ports::close(manager, published.iter())?;
+        // Whom the last connection may have told to start it.
+        stop_unit(manager, &format!("soute-activate@{name}.service"))?;
+    }
+    for_now(host, manager, name)
+}
+
+/// Stops one and waits for its end; what failed is reset, so that its name is free. Ports that start it stay open.
+pub fn for_now(host: &Host, manager: &Manager, name: &str) -> Result<()> {
     // Of a one-off container nothing is left afterwards.
     let published = plan::published(&host.layout.state(name))?;
     stop_unit(manager, &unit(name))?;

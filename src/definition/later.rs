@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::tree::{Node, Table, Value};
 
 /// Keys, by their table; paths are without indexes.
-const KEYS: [(&str, &[&str]); 2] = [("", &["watchdog"]), ("publish", &["activate", "idle-stop"])];
+const KEYS: [(&str, &[&str]); 1] = [("", &["watchdog"])];
 
 /// Values of keys that are here already.
 const VALUES: [(&str, &[&str]); 1] = [("network.address", &["dhcp"])];

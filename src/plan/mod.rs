@@ -19,6 +19,7 @@ mod unit;
 pub use crate::definition::types::THERMAL_THROTTLE;
 pub use build::fingerprint;
 pub use build::links::bridge_mac;
+pub use build::publish::publish as ports;
 pub use disk::{Disk, DiskKind, DiskMode, IdRange};
 pub use facts::Facts;
 pub use health::{Health, OnFailure, Probe, timer};

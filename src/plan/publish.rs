@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use super::{Property, Unit, Value};
 use crate::definition::model::Protocol;
 use crate::error::{Context, Error, Result};
 use crate::file;
+use crate::layout::make_private;
 
 /// The name of the list in the state directory. The forwarder reads it, and nothing else of the plan.
 pub const PUBLISH: &str = "publish.json";
@@ -30,12 +32,23 @@ pub struct Publish {
     pub protocol: Protocol,
     /// A PROXY line goes before the data.
     pub proxy_protocol: bool,
+    /// The socket stays when the container stops, and who comes starts it.
+    #[serde(default)]
+    pub activate: bool,
+    /// The container is to be stopped when nobody has been connected to any of its ports for so long.
+    #[serde(default)]
+    pub idle_stop: Option<Duration>,
 }
 
 impl Publish {
     /// The socket unit that PID 1 listens for.
     pub fn socket(&self) -> String {
         format!("soute-publish@{}.socket", self.instance)
+    }
+
+    /// The service that moves the bytes.
+    pub fn forwarder(&self) -> String {
+        format!("soute-publish@{}.service", self.instance)
     }
 
     /// "8080:80", `[::]:53:53/udp`: as users of other managers know it.
@@ -45,7 +58,7 @@ impl Publish {
     }
 
     /// The transient socket unit. It does not name the container's unit, which a reference would keep loaded; it is there
-    /// because the container's unit requires it, and goes with it.
+    /// because the container's unit requires it, and goes with it. One that starts the container is nobody's.
     pub fn unit(&self, container: &str) -> Unit {
         let text = |name: &str, value: &str| Property::new(name, Value::Text(value.to_owned()));
         let kind = match self.protocol {
@@ -57,7 +70,7 @@ impl Publish {
             text("Description", &format!("Port {} of container {container}", self.shown())),
             Property::new("Documentation", Value::Texts(vec!["man:soute(8)".to_owned()])),
             text("CollectMode", "inactive-or-failed"),
-            Property::new("StopWhenUnneeded", Value::Bool(true)),
+            Property::new("StopWhenUnneeded", Value::Bool(!self.activate)),
             Property::new("Listen", Value::Listen(listen)),
             // `[::]` is every address of both families, whatever net.ipv6.bindv6only says.
             text("BindIPv6Only", "both"),
@@ -86,7 +99,11 @@ pub fn write_published(state: &Path, published: &[Publish]) -> Result<()> {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
                 _ => Ok(()),
             },
-            _ => file::write(&path, &serde_json::to_vec(published)?, 0o600),
+            _ => {
+                state.parent().map_or(Ok(()), make_private)?;
+                make_private(state)?;
+                file::write(&path, &serde_json::to_vec(published)?, 0o600)
+            }
         }
     };
     write().with_context(|| format!("cannot write {}", path.display()))

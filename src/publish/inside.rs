@@ -39,7 +39,7 @@ impl Payload {
 
     /// Its number was noted at hand-over, and its cgroup proves that it still is the one: opened first, so that what is
     /// read of the number afterwards is of this process, or it has ended.
-    fn find(layout: &Layout, name: &str) -> Result<Option<Self>> {
+    pub fn find(layout: &Layout, name: &str) -> Result<Option<Self>> {
         let noted = layout.state(name).join(MAIN_PID);
         let read = || -> std::io::Result<_> { Ok((std::fs::read_to_string(&noted)?, noted.metadata()?.modified()?)) };
         let (text, started) = match read() {

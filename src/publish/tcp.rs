@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, connect, 
 use super::inside::{self, Payload};
 use super::pipe::{Flow, Spare, Turn};
 use super::poll::Poll;
-use super::{IDLE, proxy_line, refuse};
+use super::{End, IDLE, proxy_line, refuse};
 use crate::error::Result;
 use crate::plan::Publish;
 
@@ -46,6 +46,8 @@ pub struct Relay<'a> {
     ended: bool,
     /// Since when there has been no connection.
     idle: Instant,
+    /// How long that may be.
+    most_idle: Duration,
 }
 
 struct Connection {
@@ -81,18 +83,19 @@ impl<'a> Relay<'a> {
             accepting: false,
             ended: false,
             idle: Instant::now(),
+            most_idle: port.idle_stop.unwrap_or(IDLE),
         };
         relay.accept_more(true)?;
         Ok(relay)
     }
 
     /// Until the container has ended, or nobody has been connected for a while.
-    pub fn run(mut self) -> Result<()> {
+    pub fn run(mut self) -> Result<End> {
         loop {
             let numbers = self.poll.wait(Some(self.patience()))?;
             if numbers.contains(&PAYLOAD) {
                 // Whoever is still to be let in is for the one that comes after us.
-                return self.finish();
+                return self.finish().map(|()| End::Container);
             }
             for number in numbers {
                 match number {
@@ -101,8 +104,8 @@ impl<'a> Relay<'a> {
                 }
             }
             self.take_turns();
-            if self.connections.is_empty() && self.idle.elapsed() >= IDLE {
-                return Ok(());
+            if self.connections.is_empty() && self.idle.elapsed() >= self.most_idle {
+                return Ok(End::Idle);
             }
         }
     }
@@ -133,7 +136,7 @@ impl<'a> Relay<'a> {
         if !self.more.is_empty() {
             return Duration::ZERO;
         }
-        let idle = IDLE.saturating_sub(self.idle.elapsed());
+        let idle = self.most_idle.saturating_sub(self.idle.elapsed());
         let again = self.again.front().map(|(when, _)| when.saturating_duration_since(Instant::now()));
         let again = again.unwrap_or(Duration::from_secs(3600));
         if self.connections.is_empty() { idle.min(again) } else { again }

@@ -12,9 +12,9 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrSt
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with};
 
-use super::IDLE;
 use super::inside::{self, Payload};
 use super::poll::Poll;
+use super::{End, IDLE};
 use crate::error::Result;
 use crate::plan::Publish;
 
@@ -72,12 +72,12 @@ impl<'a> Relay<'a> {
     }
 
     /// Until the container has ended, or nobody has asked for a while.
-    pub fn run(mut self) -> Result<()> {
+    pub fn run(mut self) -> Result<End> {
         loop {
             let soon = self.clients.values().any(|client| client.again.is_some());
             let numbers = self.poll.wait(Some(if soon { AGAIN } else { Duration::from_secs(1) }))?;
             if numbers.contains(&PAYLOAD) {
-                return Ok(());
+                return Ok(End::Container);
             }
             for number in numbers {
                 match number {
@@ -87,8 +87,8 @@ impl<'a> Relay<'a> {
             }
             self.ask_again();
             self.forget_silent();
-            if self.clients.is_empty() && self.idle.elapsed() >= IDLE {
-                return Ok(());
+            if self.clients.is_empty() && self.idle.elapsed() >= self.port.idle_stop.unwrap_or(IDLE) {
+                return Ok(End::Idle);
             }
         }
     }

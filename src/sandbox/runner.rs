@@ -37,9 +37,11 @@ fn run(arguments: &[String]) -> Result<()> {
         ["clean", name] => clean::after_end(&layout, name),
         ["log", name] => logs::main(name, &layout),
         ["publish", instance] => publish::main(instance, &layout),
+        ["activate", instance] => publish::activate::start(instance, &layout),
+        ["idle", instance] => publish::activate::stop(instance, &layout),
         ["health", name] => health::main(name, &layout),
         _ => {
-            let words = "start|stop|reload|clean|log|publish|health NAME";
+            let words = "start|stop|reload|clean|log|publish|activate|idle|health NAME";
             Err(Error::new(Exit::Usage, format!("soute-runner is started by systemd: {words}")))
         }
     }

@@ -3,6 +3,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod activate;
 mod addresses;
 mod bridges;
 mod doctor;

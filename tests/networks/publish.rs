@@ -25,6 +25,7 @@ const WORDS: &str = r#"
     }
     get() { curl --silent --max-time 30 "http://$1/"; }
     listens() { ss -Hltn "sport = :$1" | grep . >/dev/null; }
+    free() { ! listens "$1"; }
     sockets() { systemctl list-units --all --plain --no-legend "soute-publish@$1:*" | awk '{ print $1, $3 }'; }
     # Descriptors and processes that are still in a network namespace which no payload is in.
     stray() {
@@ -41,8 +42,9 @@ const WORDS: &str = r#"
     no_stray() { [ -z "$(stray)" ]; }
 "#;
 
+/// Runs a script with these words.
 #[track_caller]
-fn script(lab: &Lab, text: &str) {
+pub fn script(lab: &Lab, text: &str) {
     run(lab, &format!("{WORDS}\n{text}"));
 }
 
@@ -73,7 +75,7 @@ fn a_port_leads_in_and_is_free_after_the_stop(lab: &Lab) {
         for round in 1 2 3 4 5 6; do
             get 127.0.0.1:8180 >/dev/null
             soute stop door
-            ! listens 8180
+            free 8180
             soute start door
             has "$(get 127.0.0.1:8180)" "door answers"
         done
@@ -87,10 +89,10 @@ fn a_port_leads_in_and_is_free_after_the_stop(lab: &Lab) {
         # The definition as it is now.
         served door 0.0.0.0:8181
         soute restart door
-        ! listens 8180
+        free 8180
         has "$(get 127.0.0.1:8181)" "door answers"
         soute remove --force door
-        ! listens 8181
+        free 8181
         is "" "$(sockets door)"
         [ ! -e /run/soute/state/door ]
         soon no_stray"#,
@@ -212,7 +214,7 @@ fn one_off_containers_publish_as_in_podman(lab: &Lab) {
         has "$(get 127.0.0.1:8581)" "once answers"
         has "$(fails 125 soute run -p 8580:80 busybox -- true)" "$name has the tcp port 127.0.0.1:8580 already"
         soute stop $name
-        ! listens 8580
+        free 8580
         is "" "$(sockets $name)"
         # Attached, its end is the port's.
         is "hello" "$(soute run -p 8580:80 busybox -- echo hello)"

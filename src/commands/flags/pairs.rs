@@ -44,7 +44,7 @@ pub const MOUNT: Pairs = Pairs {
 
 /// --publish, where it is not written as podman has it.
 const PUBLISH: Pairs =
-    Pairs { flag: "--publish", aliases: &[], lists: &[], flags: &["proxy-protocol"], numbers: &["to"] };
+    Pairs { flag: "--publish", aliases: &[], lists: &[], flags: &["proxy-protocol", "activate"], numbers: &["to"] };
 
 /// "8080:80", "127.0.0.1:53:53/udp", or pairs.
 pub fn published(text: &str) -> Result<InlineTable> {

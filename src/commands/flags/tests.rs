@@ -92,6 +92,10 @@ fn ports_are_written_as_in_podman_or_by_keys() {
         ("8080:80", "listen = \"8080\", to = 80"),
         ("[::]:53:53/udp", "listen = \"[::]:53\", to = 53, protocol = \"udp\""),
         ("listen=8080,to=80,proxy-protocol", "listen = \"8080\", to = 80, proxy-protocol = true"),
+        (
+            "listen=8080,to=80,activate,idle-stop=10min",
+            "listen = \"8080\", to = 80, activate = true, idle-stop = \"10min\"",
+        ),
     ];
     for (typed, table) in good {
         assert_eq!(text(typed).unwrap(), format!("{{ {table} }}"));

@@ -13,6 +13,15 @@ pub(super) fn check(s: &mut Subject<'_>) {
         return;
     }
     for (index, publish) in ports.iter().enumerate() {
+        let idle = ["publish", &index.to_string(), "idle-stop"];
+        match publish.idle_stop {
+            Some(_) if !publish.activate => {
+                let fault = wrong("without activate nothing would start the container again");
+                s.say(&idle, fault.help("add activate = true"));
+            }
+            Some(span) if span.0.is_zero() => s.say(&idle, wrong("0 is no time to be idle")),
+            _ => {}
+        }
         let same = |other: &crate::definition::model::Publish| {
             other.protocol == publish.protocol && other.listen.overlaps(publish.listen)
         };

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::types::{Listen, Port};
+use crate::definition::types::{Listen, Port, Span};
 
 /// A port of the host that leads into the container, through a socket: no rule of the packet filter is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +19,12 @@ pub struct Publish {
     /// Say to the payload who the client is, by a PROXY line before the data (TCP).
     #[serde(default)]
     pub proxy_protocol: bool,
+    /// Listen while the container is stopped, and start it for who comes.
+    #[serde(default)]
+    pub activate: bool,
+    /// Stop the container when nobody has been connected for so long. Needs `activate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_stop: Option<Span>,
 }
 
 /// A transport.

@@ -5,7 +5,7 @@ mod health;
 mod limits;
 pub mod links;
 mod mounts;
-mod publish;
+pub mod publish;
 mod seccomp;
 mod service;
 
@@ -24,7 +24,7 @@ impl Plan {
     /// What the definition means on this host.
     pub fn build(definition: &Definition, facts: &Facts) -> Result<Self> {
         let sandbox = sandbox(definition, facts)?;
-        let publish = publish::publish(definition, facts);
+        let publish = publish::publish(definition, &facts.name, facts.ipv6);
         Ok(Self {
             version: super::VERSION,
             name: facts.name.clone(),

@@ -105,7 +105,7 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox, publish: &[P
         requires.push(socket.clone());
         after.push(socket);
     }
-    for port in publish {
+    for port in publish.iter().filter(|port| !port.activate) {
         requires.push(port.socket());
         after.push(port.socket());
     }
