@@ -3,6 +3,7 @@
 # make test                 every test; `make lab` leaves a shell where they run
 # make torture              a hundred rounds of power cuts
 # make bench                ours and others' speed, in turn, as ratios
+# make bench-images         copies of images and cp's, btrfs's, in turn, as ratios
 # make compare              ours and others' isolation, as a probe finds it from inside
 # make fuzz                 parsers against bytes that are nearly right, SECONDS=60 each
 # make deps                 Debian's packages for these
@@ -29,7 +30,7 @@ STAGE = $(CURDIR)/target/lab/stage
 # Man page, completions and schema that the code itself writes.
 SHARE = target/share
 
-.PHONY: all install uninstall deps stage test fuzz demo lab bench compare torture
+.PHONY: all install uninstall deps stage test fuzz demo lab bench bench-images compare torture
 
 # generator and runner are on the start path: static, they come up in less than 0.3 ms. soute is not, because the names
 # of the host's users need the dynamic C library. All three share one build of the dependencies.
@@ -118,6 +119,11 @@ lab: deps stage
 
 bench: deps stage
 	@tests/bench/bench
+
+# Static, as the runner is, which makes the copies.
+bench-images: deps
+	$(CARGO) rustc --locked --profile $(PROFILE) --example clone -- -C target-feature=+crt-static
+	@tests/bench/images $(OUT)/examples/clone
 
 compare: deps stage
 	@tests/probe/compare
