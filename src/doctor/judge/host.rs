@@ -35,8 +35,7 @@ const CONTROLLERS: [(&str, &str); 5] = [
 ];
 
 /// Programs of features: the path's end, what it is for, the package of Debian.
-const PROGRAMS: [(&str, &str, &str); 3] = [
-    ("systemd-socket-proxyd", "published ports", "systemd"),
+const PROGRAMS: [(&str, &str, &str); 2] = [
     ("systemd-machined", "machinectl, and names of containers on the host", "systemd-container"),
     ("gpgv", "signatures of downloads", "gpgv"),
 ];

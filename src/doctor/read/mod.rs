@@ -78,7 +78,7 @@ fn cgroups() -> Cgroups {
 fn systemd() -> Systemd {
     let missing =
         |program: &&&str| !PROGRAM_DIRECTORIES.iter().any(|directory| Path::new(directory).join(program).exists());
-    let programs = ["systemd-socket-proxyd", "systemd-machined", "gpgv"];
+    let programs = ["systemd-machined", "gpgv"];
     let missing_programs = programs.iter().filter(missing).copied().collect();
     let asked = || -> Result<(u32, Vec<String>)> {
         let manager = Manager::connect()?;
