@@ -15,6 +15,7 @@
 //! 7. [`logs`]: what a payload writes to /dev/stdout, from a FIFO into the journal.
 //! 8. [`publish`]: ports of the host that lead into containers; what moves the bytes.
 //! 9. [`health`]: whether a container does what it is for; a timer's check, and what follows.
+//!    Beside it [`dhcp`]: addresses that somebody on the wire gives, for a time.
 //! 10. [`generator`]: at boot; definitions become launcher links.
 //! 11. [`audit`]: what a running container can do, by the kernel's word; shares nothing with what set it up.
 //! 12. [`doctor`]: what a host lacks for containers, and what a command has changed of it.
@@ -41,6 +42,8 @@ pub mod logs;
 pub mod publish;
 
 pub mod health;
+
+pub mod dhcp;
 
 pub mod generator;
 

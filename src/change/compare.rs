@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::fields::{Fields, joined, quoted};
 use super::{Change, Class};
 use crate::definition::Definition;
-use crate::plan::{DiskKind, DiskMode, Plan};
+use crate::plan::{Dhcp, DiskKind, DiskMode, Plan};
 
 /// What was started, and what would be.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,9 @@ fn at_least(field: &str, plans: Plans<'_>) -> Class {
     let targets =
         |plan: &Plan| plan.sandbox.files.iter().map(|file| (file.target.clone(), file.kept)).collect::<Vec<_>>();
     let files = below("dns") || below("hosts") || below("network");
-    let network = below("network") && runs.sandbox.namespaces.network != now.sandbox.namespaces.network;
+    let leased = |plan: &Plan| plan.links.iter().any(|link| link.dhcp != Dhcp::No);
+    let network = below("network")
+        && (leased(runs) || leased(now) || runs.sandbox.namespaces.network != now.sandbox.namespaces.network);
     match (unreachable && writes) || (files && targets(runs) != targets(now)) || network {
         true => Class::Restart,
         false => Class::Live,

@@ -9,6 +9,7 @@ use super::boot::Boot;
 use super::launch;
 use crate::definition::types::Name;
 use crate::definition::{Loaded, load, search};
+use crate::dhcp;
 use crate::error::Result;
 use crate::health;
 use crate::image::disk::{self, LastExit};
@@ -153,6 +154,7 @@ impl Entry {
         if let Ok(plan) = Plan::read(&host.layout.state(&self.name)) {
             cgroup = plan.cgroup();
             self.image = plan.image.name.clone();
+            let plan = dhcp::leased(&host.layout, plan);
             self.addresses = plan.addresses();
             self.ports = plan.publish.iter().map(Publish::shown).collect();
             self.weakened = plan.weakened.clone();

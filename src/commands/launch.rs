@@ -15,6 +15,7 @@ use crate::definition::model::{Image, UserNamespace};
 use crate::definition::site::Site;
 use crate::definition::types::{Dependency, MountSource, Name};
 use crate::definition::{Declared, Definition, Fault, Faults};
+use crate::dhcp;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk::{self, Disk, DiskRecord};
 use crate::image::lock::Lock;
@@ -216,7 +217,8 @@ impl<'a> Launch<'a> {
         let progress = Some(&mut show as &mut dyn FnMut(&str));
         let timer = plan.health.iter().map(|health| health.unit(&plan.name));
         let sockets = plan.publish.iter().filter(|port| !port.activate).map(|port| port.unit(&plan.name));
-        let beside = sockets.chain(timer).collect();
+        let leases = dhcp::is_asked(plan).then(|| plan::lease::unit(&plan.name));
+        let beside = sockets.chain(timer).chain(leases).collect();
         let started = self.manager.start_transient(&plan.unit, Start { fds, beside, progress, ends });
         shown.clear();
         // Whoever took a port since says more than that a socket unit has failed.

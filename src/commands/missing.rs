@@ -5,10 +5,10 @@ use std::path::Path;
 use super::resolvers;
 use crate::definition::Fault;
 use crate::definition::load::Loaded;
-use crate::definition::model::NetworkKind;
-use crate::definition::model::Pull;
+use crate::definition::model::{Init, Network, NetworkKind, Pull};
 use crate::definition::source::Origin;
 use crate::definition::tree::{Node, Value};
+use crate::dhcp;
 use crate::error::Exit;
 use crate::image::disk;
 use crate::image::store::Store;
@@ -22,6 +22,7 @@ pub fn missing(host: &Host, loaded: &Loaded) -> Vec<Fault> {
         faults.extend(bridges(loaded));
         faults.extend(name_servers(loaded));
         faults.extend(parents(loaded));
+        faults.extend(client(loaded));
     }
     faults
 }
@@ -95,6 +96,14 @@ fn parents(loaded: &Loaded) -> Vec<Fault> {
         Some(warning(message, place, &format!("network[{index}].parent")))
     });
     missing.collect()
+}
+
+fn client(loaded: &Loaded) -> Option<Fault> {
+    let asks = |link: &Network| link.asks_dhcp() && loaded.definition.init != Init::Image;
+    let index = loaded.definition.network.iter().position(asks).filter(|_| !dhcp::is_installed())?;
+    let place = origin(&loaded.tree, &["network", &index.to_string(), "address"]);
+    let fault = warning("udhcpc is not installed".to_owned(), place, &format!("network[{index}].address"));
+    Some(fault.help(format!("install the package {}", dhcp::PACKAGE)))
 }
 
 fn filters_vlans(bridge: &Path) -> bool {

@@ -8,6 +8,7 @@ use super::{launch, unit};
 use crate::change::{self, Change, Class};
 use crate::definition::Definition;
 use crate::definition::load::Loaded;
+use crate::dhcp;
 use crate::error::{Error, Exit, Result};
 use crate::instances;
 use crate::names;
@@ -51,14 +52,16 @@ impl Next {
         let properties = change::properties(&current.runs, &self.plan, &undo);
         let links = self.plan.links != current.runs.links || undo.iter().any(is_network);
         let files = self.plan.sandbox.files != current.runs.sandbox.files;
+        // What is leased is neither's, and stays.
+        let [from, to] = [&current.runs, &self.plan].map(|plan| dhcp::leased(&host.layout, plan.clone()));
         let target = if links || files { target(host, &current.name)? } else { None };
         if let Some(target) = &target {
-            inside(host, target, &current.runs, &self.plan, links)?;
+            inside(host, target, &from, &to, links)?;
         }
         if !properties.is_empty() {
             manager.set_properties(&unit(&current.name), &properties).inspect_err(|_| {
                 // The first error is the one to tell.
-                let _ = target.as_ref().map(|target| inside(host, target, &self.plan, &current.runs, links));
+                let _ = target.as_ref().map(|target| inside(host, target, &to, &from, links));
             })?;
         }
         self.note(host, current)

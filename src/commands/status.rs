@@ -12,6 +12,7 @@ use super::inventory::{self, Entry, Inventory};
 use super::{logs, must_exist, unit};
 use crate::definition::search;
 use crate::definition::types::{Name, escaped};
+use crate::dhcp;
 use crate::error::{Exit, Result};
 use crate::image::disk::{self, LastExit};
 use crate::output::{amount, stdout};
@@ -52,7 +53,7 @@ impl Status {
         let Some(entry) = inventory.entries.first() else { return Ok(ExitCode::from(Exit::NotFound as u8)) };
         let properties = manager.properties(&unit(&self.name), &PROPERTIES)?;
         drop(kept);
-        let plan = Plan::read(&host.layout.state(&self.name)).ok();
+        let plan = Plan::read(&host.layout.state(&self.name)).ok().map(|plan| dhcp::leased(&host.layout, plan));
         let mut page = Page::default();
         page.heading(entry, plan.as_ref());
         page.definition(host, &self.name, entry)?;

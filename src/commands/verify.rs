@@ -9,6 +9,7 @@ use super::targets::Target;
 use super::{diff, report};
 use crate::audit::read;
 use crate::change;
+use crate::dhcp;
 use crate::error::{Context, Error, Exit, Result};
 use crate::sandbox::exec;
 use crate::settings::Host;
@@ -58,7 +59,7 @@ fn look_inside(host: &Host, current: &mut Current) -> Result<()> {
         target => target?,
     };
     let held = read::held(target.number(), target.cgroup(), current.runs.sandbox.namespaces.network)?;
-    for change in change::of_held(&current.runs, &held) {
+    for change in change::of_held(&dhcp::leased(&host.layout, current.runs.clone()), &held) {
         // What systemd says already needs not be said twice.
         if !current.changes.iter().any(|known| known.field == change.field && known.class == change.class) {
             current.changes.push(change);

@@ -14,7 +14,7 @@ use super::shape;
 use super::socket::Request;
 use crate::definition::types::{Cidr, Network};
 use crate::error::{Error, Exit, Result};
-use crate::plan::{Link, Route};
+use crate::plan::{Dhcp, Link, Route};
 
 /// lo is the first device of every network namespace.
 const LOOPBACK: u32 = 1;
@@ -24,7 +24,8 @@ pub fn requests(links: &[(u32, &Link)]) -> Result<Vec<Request>> {
     refuse_two_defaults(links)?;
     let mut requests = vec![raise("lo", LOOPBACK)];
     for &(index, link) in links {
-        if !link.addresses.is_empty() && link.addresses.iter().all(|cidr| cidr.address.is_ipv4()) {
+        let told = !link.addresses.is_empty() || link.dhcp == Dhcp::Host;
+        if told && link.addresses.iter().all(|cidr| cidr.address.is_ipv4()) {
             requests.push(without_ipv6(&link.name, index));
         }
         requests.extend(link.rate_out.map(|rate| shape::limit(&link.name, index, rate)));
@@ -119,11 +120,14 @@ fn broadcast(ip: Ipv4Addr, cidr: &Cidr) -> Ipv4Addr {
 
 /// Routes that need no gateway, what makes the gateways reachable, the gateways, and what goes through a gateway.
 fn routes(link: &Link, index: u32, requests: &mut Vec<Request>) -> Result<()> {
-    let (through, direct): (Vec<&Route>, Vec<&Route>) = link.routes.iter().partition(|route| route.via.is_some());
+    // What needs an address that is leased comes with the lease.
+    let now = |ip: IpAddr| ip.is_ipv6() || !link.awaits_lease();
+    let routes = link.routes.iter().filter(|route| now(route.to.address));
+    let (through, direct): (Vec<&Route>, Vec<&Route>) = routes.partition(|route| route.via.is_some());
     for route in direct {
         requests.push(add_route(link, index, route)?);
     }
-    for &gateway in &link.gateways {
+    for gateway in link.gateways.iter().copied().filter(|ip| now(*ip)) {
         if !reaches(link, gateway) {
             let to = Network { address: gateway, prefix: full(gateway) };
             if !link.addresses.iter().any(|cidr| same_family(cidr.address, gateway) && cidr.prefix == to.prefix) {

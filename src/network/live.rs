@@ -32,6 +32,18 @@ pub fn change(old: &[Link], new: &[Link], netns: &OwnedFd) -> Result<()> {
     })
 }
 
+/// Gives links of a network namespace other addresses and routes, which the neighbours are told of.
+pub fn readdress(old: &[Link], new: &[Link], netns: &OwnedFd) -> Result<()> {
+    let netns = netns.try_clone().context("cannot enter the network namespace")?;
+    std::thread::scope(|scope| {
+        let there = scope.spawn(|| {
+            within(netns, old, new, &vec![None; new.len()])?;
+            Netlink::open()?.announce(new)
+        });
+        there.join().map_err(|_| Error::failed("cannot enter the network namespace"))?
+    })
+}
+
 /// In the container's network namespace, by a thread that ends there.
 fn within(netns: OwnedFd, old: &[Link], new: &[Link], mtus: &[Option<u32>]) -> Result<()> {
     setns(netns, CloneFlags::CLONE_NEWNET).context("cannot enter the container's network namespace")?;

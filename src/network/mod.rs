@@ -13,7 +13,7 @@ mod shape;
 pub(crate) mod socket;
 pub(crate) mod topology;
 
-pub use live::change;
+pub use live::{change, readdress};
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -176,7 +176,8 @@ impl Netlink {
     /// On the host: waits until the ports pass something on, which the kernel sees to in the background once the links are
     /// raised inside. Not for ever: who runs a spanning tree does not expect it at once.
     pub fn wait_for_ports(&mut self, links: &[Link]) -> Result<()> {
-        for port in links.iter().filter(|link| !link.addresses.is_empty()).filter_map(Link::port) {
+        let used = |link: &&Link| !link.addresses.is_empty() || link.awaits_lease();
+        for port in links.iter().filter(used).filter_map(Link::port) {
             let mut tries = 0;
             while tries < PORT_TRIES && self.own_port(port)?.disabled {
                 std::thread::sleep(PORT_PAUSE);

@@ -21,12 +21,28 @@ pub struct Link {
     pub rate_in: Option<u64>,
     /// And out of it.
     pub rate_out: Option<u64>,
+    /// Who asks a DHCP server for a further one.
+    #[serde(default)]
+    pub dhcp: Dhcp,
     /// Addresses inside.
     pub addresses: Vec<Cidr>,
     /// At most one a family.
     pub gateways: Vec<IpAddr>,
     /// Further routes inside.
     pub routes: Vec<Route>,
+}
+
+/// Who asks a DHCP server for the IPv4 address of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dhcp {
+    /// Nobody.
+    #[default]
+    No,
+    /// The runner before the payload runs, and a timer's service later.
+    Host,
+    /// A client of the image's own, which its init starts.
+    Payload,
 }
 
 /// How a link is made.
@@ -101,6 +117,11 @@ impl Default for Port {
 }
 
 impl Link {
+    /// Its IPv4 address is not known yet, and what needs it has to wait.
+    pub fn awaits_lease(&self) -> bool {
+        self.dhcp == Dhcp::Host && !self.addresses.iter().any(|cidr| cidr.address.is_ipv4())
+    }
+
     /// The port of a bridge that it has, if it is of that kind.
     pub fn port(&self) -> Option<&Port> {
         match &self.kind {

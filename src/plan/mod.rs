@@ -9,6 +9,7 @@ mod disk;
 pub mod environment_file;
 mod facts;
 mod health;
+pub mod lease;
 mod link;
 mod one_off;
 pub mod publish;
@@ -23,7 +24,8 @@ pub use build::publish::publish as ports;
 pub use disk::{Disk, DiskKind, DiskMode, IdRange};
 pub use facts::Facts;
 pub use health::{Health, OnFailure, Probe, timer};
-pub use link::{Link, LinkKind, Port, Route};
+pub use lease::PERIOD as LEASE_PERIOD;
+pub use link::{Dhcp, Link, LinkKind, Port, Route};
 pub use publish::{Publish, published, write_published};
 pub use sandbox::{
     BindIds, Device, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload,

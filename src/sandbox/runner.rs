@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use super::{clean, start, stop};
 use crate::error::{Error, Exit, Result};
 use crate::settings::Host;
-use crate::{health, logs, publish};
+use crate::{dhcp, health, logs, publish};
 
 /// `soute-runner [--root DIR] COMMAND NAME`.
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if dhcp::say(&arguments) {
+        return ExitCode::SUCCESS;
+    }
     let starts = arguments.iter().rev().nth(1).is_some_and(|command| command == "start");
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,8 +43,9 @@ fn run(arguments: &[String]) -> Result<()> {
         ["activate", instance] => publish::activate::start(instance, &layout),
         ["idle", instance] => publish::activate::stop(instance, &layout),
         ["health", name] => health::main(name, &layout),
+        ["renew", name] => dhcp::renew(name, &layout),
         _ => {
-            let words = "start|stop|reload|clean|log|publish|activate|idle|health NAME";
+            let words = "start|stop|reload|clean|log|publish|activate|idle|health|renew NAME";
             Err(Error::new(Exit::Usage, format!("soute-runner is started by systemd: {words}")))
         }
     }

@@ -18,6 +18,7 @@ use super::share::Shared;
 use super::sources::Sources;
 use super::{cgroup, clean, copy, inside, stop};
 use crate::definition::types::escaped;
+use crate::dhcp;
 use crate::error::{Context, Error, Exit, Result};
 use crate::file;
 use crate::health;
@@ -114,9 +115,16 @@ impl Payload {
             }
         }
         channel.say(&Message::Wired)?;
-        self.announce(layout, plan)?;
+        if !dhcp::is_asked(plan) {
+            self.announce(layout, plan)?;
+        }
         channel.expect(&Message::Built)?;
-        netlink.map_or(Ok(()), |mut host| host.wait_for_ports(&plan.links))
+        netlink.map_or(Ok(()), |mut host| host.wait_for_ports(&plan.links))?;
+        if dhcp::is_asked(plan) {
+            let leased = dhcp::begin(layout, plan, &self.open("ns/net")?)?;
+            self.announce(layout, &leased)?;
+        }
+        Ok(())
     }
 
     /// Who asks for it by name finds it, and it whom it asks for, before it says that it is ready.

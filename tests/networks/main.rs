@@ -6,6 +6,7 @@ mod lab;
 mod activate;
 mod addresses;
 mod bridges;
+mod dhcp;
 mod doctor;
 mod links;
 mod machined;

@@ -8,6 +8,7 @@ use crate::commands::image::users;
 use crate::definition::outline::Outline;
 use crate::definition::search;
 use crate::definition::types::Cidr;
+use crate::dhcp;
 use crate::error::Result;
 use crate::layout::Layout;
 use crate::network::socket::Socket;
@@ -46,7 +47,7 @@ impl Survey {
         let mut socket = Socket::open(0)?;
         let wires = topology::wires(&mut socket)?;
         let addresses = topology::addresses(&mut socket)?;
-        let plans = users::snapshots(layout)?;
+        let plans: Vec<_> = users::snapshots(layout)?.into_iter().map(|plan| dhcp::leased(layout, plan)).collect();
         let ends = plans.iter().flat_map(ends).collect();
         // The kernel tells of these only inside the container, and a snapshot outlasts what it started.
         let runs = |plan: &&Plan| layout.state(&plan.name).join(MAIN_PID).exists();

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{Subject, find, wrong};
-use crate::definition::model::{Network, NetworkKind, NetworkNamespace};
-use crate::definition::types::Cidr;
+use crate::definition::model::{Init, Network, NetworkKind, NetworkNamespace};
 use crate::definition::types::not_a_host;
+use crate::definition::types::{Cidr, LinkAddress};
 
 pub(super) fn check(s: &mut Subject<'_>) {
     let links = &s.definition.network;
@@ -27,6 +27,7 @@ pub(super) fn check(s: &mut Subject<'_>) {
         gateways(s, link, &at, &mut routers);
         routes(s, link, &at);
         vlans(s, link, &at);
+        leased(s, link, &at);
         if link.kind != NetworkKind::Bridge && link.rate.is_some_and(|rate| rate.r#in.value().is_some()) {
             let fault = wrong("only a port of a bridge can hold back what comes in").help("write { out = \"…\" }");
             s.say(&["network", &at, "rate"], fault);
@@ -121,7 +122,7 @@ fn medium(s: &mut Subject<'_>, link: &Network, at: &str) {
             ("mtu", "a network card keeps its own: see MTUBytes= in systemd.link(5)"),
         ],
     };
-    if link.kind != NetworkKind::Bridge && !link.addresses_known() {
+    if link.kind != NetworkKind::Bridge && link.address.contains(&LinkAddress::Auto) {
         let fault = wrong("only a bridge has networks that \"auto\" can choose from").help("write the address");
         s.say(&["network", at, "address"], fault);
     }
@@ -130,6 +131,26 @@ fn medium(s: &mut Subject<'_>, link: &Network, at: &str) {
             let kind_at = s.origin(&["network", at, "kind"]);
             s.say(&["network", at, key], wrong(*why).related(kind_at, format!("it is of kind \"{kind}\"")));
         }
+    }
+}
+
+/// A leased address is the link's only one of IPv4, and has an Ethernet address of its own.
+fn leased(s: &mut Subject<'_>, link: &Network, at: &str) {
+    if !link.asks_dhcp() {
+        return;
+    }
+    let path = ["network", at, "address"];
+    if link.kind == NetworkKind::Ipvlan {
+        s.say(&path, wrong("an ipvlan has its parent's Ethernet address, by which a DHCP server knows the parent"));
+    }
+    let other =
+        |address: &LinkAddress| *address == LinkAddress::Auto || address.cidr().is_some_and(|it| it.address.is_ipv4());
+    if link.address.iter().any(other) {
+        s.say(&path, wrong("\"dhcp\" is a link's only IPv4 address"));
+    }
+    let routed = link.gateways().any(|ip| ip.is_ipv4()) || link.routes.iter().any(|route| route.to.address.is_ipv4());
+    if s.definition.init == Init::Image && routed {
+        s.say(&path, wrong("with init = \"image\" its own DHCP client sets the IPv4 routes"));
     }
 }
 

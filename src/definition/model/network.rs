@@ -26,7 +26,7 @@ pub struct Network {
     /// The name inside; eth0 for the first, eth1 for the second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<InterfaceName>,
-    /// Addresses with their prefix, such as "10.88.0.10/24", or "auto".
+    /// Addresses with their prefix, such as "10.88.0.10/24", "auto" or "dhcp".
     pub address: List<LinkAddress>,
     /// Default routers, at most one of each family.
     pub gateway: List<Address>,
@@ -85,6 +85,11 @@ impl Network {
     /// Whether all of them are.
     pub fn addresses_known(&self) -> bool {
         self.address.iter().all(|address| address.cidr().is_some())
+    }
+
+    /// Whether a DHCP server gives it one.
+    pub fn asks_dhcp(&self) -> bool {
+        self.address.contains(&LinkAddress::Dhcp)
     }
 
     /// The default routers as plain addresses.

@@ -2,14 +2,27 @@
 
 use sha2::{Digest, Sha256};
 
-use super::super::{Facts, Link, LinkKind, Port, Route};
+use super::super::{Dhcp, Facts, Link, LinkKind, Port, Route};
 use crate::definition::Definition;
-use crate::definition::model::{Network, NetworkKind};
+use crate::definition::model::{Init, Network, NetworkKind};
 use crate::definition::types::Cidr;
 
 /// One link for each `[[network]]`, in order.
 pub fn links(definition: &Definition, facts: &Facts) -> Vec<Link> {
-    definition.network.iter().enumerate().map(|(index, network)| link(network, index, facts)).collect()
+    definition
+        .network
+        .iter()
+        .enumerate()
+        .map(|(index, network)| Link { dhcp: dhcp(network, definition), ..link(network, index, facts) })
+        .collect()
+}
+
+fn dhcp(network: &Network, definition: &Definition) -> Dhcp {
+    match (network.asks_dhcp(), definition.init) {
+        (false, _) => Dhcp::No,
+        (true, Init::Image) => Dhcp::Payload,
+        (true, _) => Dhcp::Host,
+    }
 }
 
 fn link(network: &Network, index: usize, facts: &Facts) -> Link {
@@ -30,6 +43,7 @@ fn link(network: &Network, index: usize, facts: &Facts) -> Link {
         mtu: network.mtu,
         rate_in: network.rate.and_then(|rate| rate.r#in.value()).map(|rate| rate.0),
         rate_out: network.rate.and_then(|rate| rate.out.value()).map(|rate| rate.0),
+        dhcp: Dhcp::No,
         addresses: network.addresses().chain(given(facts, &name)).collect(),
         gateways: network.gateways().collect(),
         routes: network.routes.iter().map(route).collect(),

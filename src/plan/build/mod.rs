@@ -196,7 +196,7 @@ fn of_links(definition: &Definition) -> Vec<(String, String)> {
     let links = definition.network.iter().enumerate();
     let v6: Vec<_> = links.filter(|(_, link)| link.addresses().any(|cidr| cidr.address.is_ipv6())).collect();
     let mut list = Vec::new();
-    if definition.network.iter().any(|link| link.addresses().any(|cidr| cidr.address.is_ipv4())) {
+    if definition.network.iter().any(|link| link.asks_dhcp() || link.addresses().any(|cidr| cidr.address.is_ipv4())) {
         list.push(set("net.ipv4.conf.all.arp_notify".to_owned(), "1"));
     }
     list.extend((!v6.is_empty()).then(|| set("net.ipv6.conf.all.ndisc_notify".to_owned(), "1")));

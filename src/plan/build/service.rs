@@ -4,12 +4,14 @@ use std::path::Path;
 
 use nix::libc::{SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM};
 
-use super::super::{Exec, ExitStatuses, Facts, Init, MountSource, Property, Publish, Sandbox, Unit, Value, timer};
+use super::super::{
+    Exec, ExitStatuses, Facts, Init, MountSource, Property, Publish, Sandbox, Unit, Value, lease, timer,
+};
 use super::limits;
 use crate::definition::Definition;
 use crate::definition::directives::{self, PropertyValue};
 use crate::definition::group;
-use crate::definition::model::{Credential, DirectiveValue, LogOutput, RestartPolicy};
+use crate::definition::model::{Credential, DirectiveValue, LogOutput, Network, RestartPolicy};
 use crate::definition::types::{Dependency, ExitStatus, HostPath, Limit, SizeOrShare, Span};
 use crate::error::{Error, Exit, Result};
 
@@ -100,6 +102,8 @@ fn order(definition: &Definition, facts: &Facts, sandbox: &Sandbox, publish: &[P
     }
     let (mut wants, mut requires) = (reached.clone(), Vec::new());
     wants.extend(definition.health.as_ref().map(|_| timer(&facts.name)));
+    let leased = sandbox.init != Init::Image && definition.network.iter().any(Network::asks_dhcp);
+    wants.extend(leased.then(|| lease::timer(&facts.name)));
     if sandbox.log.is_some() {
         let socket = format!("soute-log@{}.socket", facts.name);
         requires.push(socket.clone());
