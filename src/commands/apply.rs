@@ -56,7 +56,7 @@ pub fn apply(host: &Host, manager: &Manager, targets: &[Target], how: How, dry_r
     let kept = manager.keep();
     let site = Site::new(host, manager)?;
     let (names, mut errors) = site.running(manager, targets)?;
-    let (mut list, more) = current::look_at(&site, &names);
+    let (mut list, more) = current::look_at(&site, manager, &names);
     errors.extend(more);
     Current::add_drift(&mut list, manager, false)?;
     errors.iter().for_each(report);

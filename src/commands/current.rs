@@ -187,15 +187,21 @@ impl Current {
 }
 
 /// Looks at all, and tells of each that cannot be looked at.
-pub fn look_at(site: &Site<'_>, names: &[Name]) -> (Vec<Current>, Vec<Error>) {
+pub fn look_at(site: &Site<'_>, manager: &Manager, names: &[Name]) -> (Vec<Current>, Vec<Error>) {
     let (mut list, mut errors) = (Vec::new(), Vec::new());
     for name in names {
         match site.look(name).with_context(|| format!("cannot compare {name}")) {
             Ok(current) => list.push(current),
-            Err(error) => errors.push(error),
+            Err(error) => errors.extend(if_it_runs(manager, name, error)),
         }
     }
     (list, errors)
+}
+
+/// Why a container could not be looked at; none for one that has ended, or is starting again, meanwhile.
+pub fn if_it_runs(manager: &Manager, name: &Name, error: Error) -> Option<Error> {
+    let ended = manager.status(&unit(name)).is_ok_and(|status| status.active != "active");
+    (!ended).then_some(error)
 }
 
 /// The exit status: of the first failure, or whether something differs.

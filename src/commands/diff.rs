@@ -44,7 +44,7 @@ impl Diff {
         let _kept = manager.keep();
         let site = Site::new(host, &manager)?;
         let (names, mut errors) = site.running(&manager, &self.targets)?;
-        let (mut list, more) = current::look_at(&site, &names);
+        let (mut list, more) = current::look_at(&site, &manager, &names);
         errors.extend(more);
         Current::add_drift(&mut list, &manager, false)?;
         errors.iter().for_each(report);

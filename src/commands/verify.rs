@@ -36,13 +36,14 @@ impl Verify {
         let kept = manager.keep();
         let site = Site::new(host, &manager)?;
         let (names, mut errors) = site.running(&manager, &self.targets)?;
-        let (mut list, more) = current::look_at(&site, &names);
+        let (mut list, more) = current::look_at(&site, &manager, &names);
         errors.extend(more);
         Current::add_drift(&mut list, &manager, true)?;
         drop(kept);
         for current in &mut list {
-            if let Err(error) = look_inside(host, current).with_context(|| format!("cannot verify {}", current.name)) {
-                errors.push(error);
+            let action = format!("cannot verify {}", current.name);
+            if let Err(error) = look_inside(host, current).with_context(|| action) {
+                errors.extend(current::if_it_runs(&manager, &current.name, error));
             }
         }
         errors.iter().for_each(report);
