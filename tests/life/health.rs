@@ -19,7 +19,7 @@ fn a_container_that_fails_its_check_is_started_again(lab: &Lab) {
             'interval = "1s"' 'retries = 2'
         soute start ailing
         soute exec ailing -- touch /well
-        health() { soute list --json | sed -n 's/.*"health": "\(.*\)".*/\1/p'; }
+        health() { soute list --json ailing | sed -n 's/.*"health": "\(.*\)".*/\1/p'; }
         is_health() { [ "$(health)" = "$1" ]; }
         soon is_health healthy
         has "$(marked ailing)" "running, healthy"
