@@ -59,21 +59,19 @@ impl<'a> Launch<'a> {
 
     /// What the launcher does: of a container that is started by who connects, only the ports are opened.
     pub fn start_or_listen(&self, name: &Name) -> Result<()> {
-        let replicas = targets::replicas(self.host, name)?.unwrap_or_else(|| vec![name.clone()]);
-        replicas.iter().try_for_each(|name| {
-            let listen = || -> Result<bool> {
-                let loaded = self.load(name)?;
-                let listens = loaded.definition.publish.iter().any(|port| port.activate);
-                if listens {
-                    self.listen(&loaded)?;
-                }
-                Ok(listens)
-            };
-            match self.is_up(name)? || listen().with_context(|| format!("cannot start {name}"))? {
-                true => Ok(()),
-                false => self.start_one(name),
-            }
-        })
+        match self.is_up(name)? || self.only_listens(name).with_context(|| format!("cannot start {name}"))? {
+            true => Ok(()),
+            false => self.start_one(name),
+        }
+    }
+
+    fn only_listens(&self, name: &Name) -> Result<bool> {
+        let loaded = self.load(name)?;
+        let listens = loaded.definition.publish.iter().any(|port| port.activate);
+        if listens {
+            self.listen(&loaded)?;
+        }
+        Ok(listens)
     }
 
     fn listen(&self, loaded: &Loaded) -> Result<()> {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::each;
 use super::launch::{self, Launch};
+use super::{each, targets};
 use crate::definition::types::Name;
 use crate::error::Result;
 use crate::settings::Host;
@@ -26,6 +26,7 @@ impl Start {
         let _kept = manager.keep();
         let launch = Launch::new(host, &manager)?;
         let only_listen = launch::may_only_listen();
-        each(&self.names, |name| if only_listen { launch.start_or_listen(name) } else { launch.start(name) })
+        let names = targets::containers(host, &self.names)?;
+        each(&names, |name| if only_listen { launch.start_or_listen(name) } else { launch.start(name) })
     }
 }

@@ -62,6 +62,12 @@ fn replicas_are_containers_of_one_definition(lab: &Lab) {
         define typo 'replicas = 2' 'description = "${nmae}"' '[variables]'
         has "$(fails 5 soute check typo)" 'did you mean "${name}"?'
         rm /etc/soute/containers/typo.toml
+        # One that cannot start keeps none of the others from being tried.
+        mkdir -p /etc/soute/containers/farm-1.toml.d
+        printf 'command = ["no-such-program"]\nrestart.policy = "no"\n' >/etc/soute/containers/farm-1.toml.d/50-own.toml
+        fails 1 soute start farm >/dev/null
+        is "farm-2 farm-3" "$(soute list -q farm | xargs)"
+        rm -r /etc/soute/containers/farm-1.toml.d
         soute start farm
         fails 6 soute remove farm >/dev/null
         soute remove --force farm
