@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::current::{self, Current, Site};
 use super::launch::Launch;
-use super::next::Next;
+use super::live::current::{self, Current, Site};
+use super::live::next::Next;
+use super::live::present_use;
 use super::targets::Target;
-use super::{diff, present_use, report, restart};
+use super::{diff, report, restart};
 use crate::change::Class;
 use crate::definition::types::Name;
 use crate::error::{Context, Result};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::current::{self, Current, Site};
+use super::live::current::{self, Current, Site};
 use super::targets::Target;
 use super::{diff, report};
 use crate::audit::read;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::super::targets::{self, Target};
+use super::super::{definitions, launch, unit};
 use super::overrides::{self, Overrides};
-use super::targets::{self, Target};
-use super::{definitions, launch, unit};
 use crate::audit::read::ports;
 use crate::change::{self, Change, Class, Definitions, HostLinks, Plans};
 use crate::definition::load::{self, Failure, Loaded};
@@ -61,7 +61,7 @@ impl<'a> Site<'a> {
         for name in &targets::resolve(self.host, targets)? {
             match self.up.contains(name.as_str()) {
                 true => running.push(name.clone()),
-                false => match super::must_exist(self.host, manager, name) {
+                false => match super::super::must_exist(self.host, manager, name) {
                     Ok(()) => eprintln!("soute: {name} does not run: its next start uses its definition"),
                     Err(error) => errors.push(error),
                 },

@@ -3,8 +3,8 @@
 use rustix::fs::OFlags;
 use std::os::fd::AsFd;
 
+use super::super::{launch, unit};
 use super::current::Current;
-use super::{launch, unit};
 use crate::change::{self, Change, Class};
 use crate::definition::Definition;
 use crate::definition::load::Loaded;

@@ -1,0 +1,6 @@
+//! What diff, apply, set and verify share: what runs beside what is written, and what may change while it runs.
+
+pub mod current;
+pub mod next;
+mod overrides;
+pub mod present_use;
