@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, value};
 
+use super::definitions;
 use super::replace::Replacement;
-use super::{definitions, launch};
 use crate::definition::merge::Parsed;
 use crate::definition::search::Found;
 use crate::error::{Context, Error, Exit, Result};
@@ -43,7 +43,7 @@ pub fn set(host: &Host, found: &Found, wanted: bool) -> Result<()> {
 impl<'a> Layers<'a> {
     fn read(host: &'a Host, found: &Found) -> Result<Self> {
         // Nothing is changed in a definition that nobody can read.
-        let parsed = Parsed::read(&host.layout, found).map_err(|faults| launch::refuse(&faults.0))?;
+        let parsed = Parsed::read(&host.layout, found).map_err(|faults| definitions::refuse(&faults.0))?;
         let layers: Vec<Layer> = parsed.files.iter().map(|path| Layer::read(path)).collect::<Result<_>>()?;
         let main = layers.iter().position(|layer| layer.path == found.main).unwrap_or(0);
         Ok(Self { host, layers, main, own: host.layout.own_definitions(), name: found.name.to_string() })

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::flags::Flags;
-use super::{definition_file, definitions, launch};
+use super::{definition_file, definitions};
 use crate::definition::search;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
@@ -47,7 +47,7 @@ impl Create {
         if self.autostart {
             layer.set("autostart", true);
         }
-        launch::load_flags(host, &self.name, layer.to_toml()?, definitions::systemd_version(host))?;
+        definitions::load_flags(host, &self.name, layer.to_toml()?, definitions::systemd_version(host))?;
         definition_file::create(&host.layout.own_definitions().join(format!("{}.toml", self.name)), &layer.text())
     }
 }

@@ -1,19 +1,21 @@
 //! How verbs that start nothing get at definitions: without systemd if need be, below any root.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::{launch, missing};
+use super::missing;
 use crate::definition::check::exposure::{BindFacts, exposed};
 use crate::definition::load::{self, Failure, Loaded};
 use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
-use crate::definition::{Faults, Site};
+use crate::definition::{Declared, Fault, Faults, Site};
 use crate::error::{Context, Error, Exit, Result};
+use crate::image::store::Store;
+use crate::output::diagnostics;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -32,12 +34,53 @@ pub fn unknown(name: &Name) -> Error {
 
 /// The definition as it is now; its faults are shown where they are.
 pub fn load(host: &Host, name: &Name) -> Result<Loaded> {
-    let facts = load::Host { systemd: systemd_version(host) };
-    let loaded = load::load(&host.layout, name, |image| launch::declared(host, image), toml::Table::new(), facts);
-    loaded.map_err(|failure| match failure {
+    load_for(host, name, systemd_version(host))
+}
+
+/// The same, held against a version of systemd that is known.
+pub fn load_for(host: &Host, name: &Name, systemd: Option<u32>) -> Result<Loaded> {
+    load_quietly(host, name, systemd).map_err(|failure| match failure {
         Failure::Error(error) => error,
-        Failure::Faults(faults) => launch::refuse(&faults.0),
+        Failure::Faults(faults) => refuse(&faults.0),
     })
+}
+
+/// The definition, or what is wrong with it.
+pub fn load_quietly(host: &Host, name: &Name, systemd: Option<u32>) -> std::result::Result<Loaded, Failure> {
+    load::load(&host.layout, name, |image| declared(host, image), toml::Table::new(), load::Host { systemd })
+}
+
+/// A definition that is no file, checked like one.
+pub fn load_flags(host: &Host, name: &Name, flags: toml::Table, systemd: Option<u32>) -> Result<Loaded> {
+    let loaded = load::load_flags(&host.layout, name, |image| declared(host, image), flags, load::Host { systemd });
+    let loaded = loaded.map_err(|faults| refuse(&faults.0))?;
+    let conflicts = Site::survey(&host.layout)?.with(loaded.outline()).conflicts_of(name);
+    if conflicts.fatal() { Err(refuse(&conflicts.0)) } else { Ok(loaded) }
+}
+
+/// What an image declares, as the lowest layer of a definition.
+pub fn declared(host: &Host, image: &Name) -> Option<Declared> {
+    // Who only asks makes no store.
+    host.layout.images().metadata().ok()?;
+    let info = Store::new(&host.layout).ok()?.open(image).ok()?.info;
+    let declared = info.declared;
+    Some(Declared {
+        image: image.to_string(),
+        entrypoint: declared.entrypoint,
+        command: declared.command,
+        environment: declared.environment.into_iter().collect(),
+        user: declared.user,
+        working_directory: declared.working_directory,
+        stop_signal: declared.stop_signal,
+    })
+}
+
+/// Shows faults where they are written; what comes back sums them up.
+pub fn refuse(faults: &[Fault]) -> Error {
+    eprint!("{}", diagnostics::render(faults, std::io::stderr().is_terminal()));
+    let errors = Faults(faults.to_vec()).errors().count();
+    let plural = if errors == 1 { "" } else { "s" };
+    Error::new(Exit::Invalid, format!("its definition has {errors} fault{plural}"))
 }
 
 /// Whether a file of a definition is the administrator's to change, and no link to what a package has brought.
@@ -45,6 +88,17 @@ pub fn is_ours(host: &Host, path: &Path) -> bool {
     let layout = &host.layout;
     let inside = path.starts_with(layout.own_definitions()) || path.starts_with(layout.runtime_definitions());
     inside && !path.canonicalize().is_ok_and(|path| path.starts_with(layout.root().join("usr")))
+}
+
+/// Faults between containers that concern this one: an address taken twice, an unknown or circular requirement.
+pub fn check_neighbours(host: &Host, loaded: &Loaded) -> Result<()> {
+    let outline = loaded.outline();
+    if outline.claims.is_empty() && outline.ports.is_empty() && outline.waits_for().next().is_none() {
+        // It has nothing that another could take, and a circle would go through it: no need to read a thousand files.
+        return Ok(());
+    }
+    let faults = Site::survey(&host.layout)?.conflicts_of(&loaded.name);
+    if faults.fatal() { Err(refuse(&faults.0)) } else { Ok(()) }
 }
 
 /// All that is wrong with a definition, what stands between it and others included, and what it would miss here.
@@ -59,8 +113,13 @@ pub fn examine(host: &Host, found: &Found) -> Result<Faults> {
 
 /// The same, whatever others there are; and the definition, if it can be used.
 pub fn alone(host: &Host, found: &Found, systemd: Option<u32>) -> (Faults, Option<Loaded>) {
-    let declared = |image: &Name| launch::declared(host, image);
-    match load::load_found(&host.layout, found, declared, toml::Table::new(), load::Host { systemd }) {
+    match load::load_found(
+        &host.layout,
+        found,
+        |image| declared(host, image),
+        toml::Table::new(),
+        load::Host { systemd },
+    ) {
         Err(faults) => (faults, None),
         Ok(loaded) => {
             let mut faults = loaded.warnings.clone();

@@ -29,7 +29,7 @@ pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -
     Ok(Facts {
         name: loaded.name.to_string(),
         replica_of: loaded.replica.as_ref().map(|replica| replica.of.to_string()),
-        group: group.transpose().map_err(|faults| super::launch::refuse(&faults.0))?,
+        group: group.transpose().map_err(|faults| super::definitions::refuse(&faults.0))?,
         definition: definition.cloned(),
         layout: host.layout.clone(),
         runner: runner()?,

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 use rustix::fs::{OFlags, syncfs};
 
-use super::{definition_file, definitions, launch};
+use super::{definition_file, definitions};
 use crate::definition::model::UserNamespace;
 use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
@@ -138,7 +138,7 @@ fn write<R: Read>(main: &Path, bundle: &Bundle<R>) -> Result<()> {
 fn check(host: &Host, main: &Path) -> Result<Loaded> {
     let (faults, loaded) = definitions::alone(host, &Found::file(main)?, definitions::systemd_version(host));
     if faults.0.iter().any(|fault| fault.severity == Severity::Error) {
-        return Err(launch::refuse(&faults.0));
+        return Err(definitions::refuse(&faults.0));
     }
     eprint!("{}", diagnostics::render(&faults.0, std::io::stderr().is_terminal()));
     loaded.ok_or_else(|| Error::new(Exit::Invalid, "its definition cannot be used"))

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::boot::Boot;
-use super::launch;
+use super::{definitions, settled};
 use crate::definition::types::Name;
-use crate::definition::{Loaded, load, search};
+use crate::definition::{Loaded, search};
 use crate::dhcp;
 use crate::error::Result;
 use crate::health;
@@ -204,7 +204,7 @@ impl Entry {
             return;
         };
         let running = Plan::read(&host.layout.state(&self.name)).ok();
-        self.changed = self.is_up() && running.is_some_and(|plan| plan.fingerprint != launch::fingerprint(&loaded));
+        self.changed = self.is_up() && running.is_some_and(|plan| plan.fingerprint != settled::fingerprint(&loaded));
         if !self.is_up() {
             self.image = loaded.definition.image.to_string();
             let label = |(key, value): (&_, &_)| (ToString::to_string(key), ToString::to_string(value));
@@ -216,8 +216,7 @@ impl Entry {
 /// A definition with faults is shown by `check`; here it is only one that has changed.
 fn load_quietly(host: &Host, name: &str) -> Option<Loaded> {
     let name: Name = name.parse().ok()?;
-    let declared = |image: &Name| launch::declared(host, image);
-    load::load(&host.layout, &name, declared, toml::Table::new(), load::Host::default()).ok()
+    definitions::load_quietly(host, &name, None).ok()
 }
 
 fn state(unit: &UnitStatus) -> &'static str {

@@ -3,28 +3,25 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::addresses::{self, Addresses};
 use super::progress::Progress;
-use super::{facts, ports, pull, resolvers, targets};
-use crate::definition::load::{self, Failure, Loaded};
-use crate::definition::model::{Image, UserNamespace};
-use crate::definition::site::Site;
+use super::settled::{Settled, build};
+use super::{definitions, facts, ports, pull, resolvers, targets};
+use crate::definition::Definition;
+use crate::definition::load::Loaded;
+use crate::definition::model::UserNamespace;
 use crate::definition::types::{Dependency, MountSource, Name};
-use crate::definition::{Declared, Definition, Fault, Faults};
 use crate::dhcp;
-use crate::error::{Context, Error, Exit, Result};
+use crate::error::{Context, Error, Result};
 use crate::image::disk::{self, Disk, DiskRecord};
 use crate::image::lock::Lock;
-use crate::image::store::{ImageInfo, Store};
 use crate::image::{ids, volume};
 use crate::names;
 use crate::network::{self, Netlink};
-use crate::output::diagnostics;
-use crate::plan::{self, Facts, Link, LinkKind, Plan};
+use crate::plan::{self, Link, LinkKind, Plan};
 use crate::sandbox::cgroup;
 use crate::settings::Host;
 use crate::systemd::{Manager, Start, Started};
@@ -76,7 +73,7 @@ impl<'a> Launch<'a> {
 
     fn listen(&self, loaded: &Loaded) -> Result<()> {
         let name = loaded.name.as_str();
-        check_neighbours(self.host, loaded)?;
+        definitions::check_neighbours(self.host, loaded)?;
         let now = plan::ports(&loaded.definition, name, facts::has_ipv6_loopback(&loaded.definition));
         let state = self.host.layout.state(name);
         ports::close_others(self.manager, &plan::published(&state)?, &now)?;
@@ -101,7 +98,7 @@ impl<'a> Launch<'a> {
         if pull::fetch_missing(self.host, &loaded)? {
             loaded = self.load(name)?;
         }
-        check_neighbours(self.host, &loaded)?;
+        definitions::check_neighbours(self.host, &loaded)?;
         self.start_required(&loaded)?;
         let plan = self.plan(&loaded, true)?;
         self.run(&plan)
@@ -123,21 +120,12 @@ impl<'a> Launch<'a> {
 
     /// The definition as it is now; its faults are shown where they are.
     pub fn load(&self, name: &Name) -> Result<Loaded> {
-        let declared = |image: &Name| declared(self.host, image);
-        let loaded = load::load(&self.host.layout, name, declared, toml::Table::new(), self.facts());
-        loaded.map_err(|failure| match failure {
-            Failure::Error(error) => error,
-            Failure::Faults(faults) => refuse(&faults.0),
-        })
+        definitions::load_for(self.host, name, Some(self.systemd))
     }
 
     /// A definition that is no file, held against those that are.
     pub fn load_flags(&self, name: &Name, flags: toml::Table) -> Result<Loaded> {
-        load_flags(self.host, name, flags, Some(self.systemd))
-    }
-
-    fn facts(&self) -> load::Host {
-        load::Host { systemd: Some(self.systemd) }
+        definitions::load_flags(self.host, name, flags, Some(self.systemd))
     }
 
     /// Makes the plan, and what must be recorded before it can be: the ids, the volumes. What is `durable` outlasts a
@@ -270,17 +258,6 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// Faults between containers that concern this one: an address taken twice, an unknown or circular requirement.
-pub fn check_neighbours(host: &Host, loaded: &Loaded) -> Result<()> {
-    let outline = loaded.outline();
-    if outline.claims.is_empty() && outline.ports.is_empty() && outline.waits_for().next().is_none() {
-        // It has nothing that another could take, and a circle would go through it: no need to read a thousand files.
-        return Ok(());
-    }
-    let faults = Site::survey(&host.layout)?.conflicts_of(&loaded.name);
-    if faults.fatal() { Err(refuse(&faults.0)) } else { Ok(()) }
-}
-
 /// At boot whoever makes what is missing may be slower than we are.
 fn is_launcher() -> bool {
     std::env::var_os(LAUNCHER).is_some()
@@ -291,118 +268,9 @@ pub fn may_only_listen() -> bool {
     std::env::var_os(LAUNCHER).is_some_and(|value| value != "activate")
 }
 
-/// The plan that a start would make now, with nothing recorded for it.
-pub fn preview(host: &Host, loaded: &Loaded) -> Result<Plan> {
-    let settled = Settled::new(host, loaded)?;
-    settled.tell(loaded);
-    settled.build(host, loaded)
-}
-
-/// The same for who asks of every container, and is told what differs.
-pub fn would_be(host: &Host, loaded: &Loaded) -> Result<Plan> {
-    Settled::new(host, loaded)?.build(host, loaded)
-}
-
-fn build(
-    host: &Host,
-    loaded: &Loaded,
-    definition: &Definition,
-    image: ImageInfo,
-    ids: Option<u32>,
-    addresses: Addresses,
-) -> Result<Plan> {
-    let facts = Facts { addresses, ..facts::facts(host, loaded, image, ids)? };
-    let mut plan = Plan::build(definition, &facts)?;
-    plan.fingerprint = fingerprint(loaded);
-    Ok(plan)
-}
-
-/// A definition on the image that it will really run: a disk that is kept stays a copy of its own.
-struct Settled {
-    definition: Definition,
-    image: ImageInfo,
-    disk: Option<Disk>,
-}
-
-impl Settled {
-    fn new(host: &Host, loaded: &Loaded) -> Result<Self> {
-        let name = loaded.name.as_str();
-        let disk = disk::open(&host.layout, name)?;
-        let mut definition = loaded.definition.clone();
-        if let Some(image) = kept_image(disk.as_ref(), definition.image.as_str())? {
-            definition.image = Image::named(image);
-        }
-        let image = facts::image(host, definition.image.as_str(), disk.as_ref())?;
-        Ok(Self { definition, image, disk })
-    }
-
-    /// Says so where the definition has gone on to another image.
-    fn tell(&self, loaded: &Loaded) {
-        let (name, kept, wanted) = (&loaded.name, &self.definition.image, &loaded.definition.image);
-        if kept != wanted {
-            eprintln!(
-                "soute: {name} keeps its disk, a copy of image {kept}; `soute remove --keep-definition {name}` lets it \
-                 start on image {wanted}"
-            );
-        }
-    }
-
-    fn build(self, host: &Host, loaded: &Loaded) -> Result<Plan> {
-        let addresses = addresses::given(&host.layout, &loaded.name, &self.definition)?;
-        build(host, loaded, &self.definition, self.image, self.disk.and_then(|disk| disk.record.ids), addresses)
-    }
-}
-
-/// A definition that is no file, checked like one.
-pub fn load_flags(host: &Host, name: &Name, flags: toml::Table, systemd: Option<u32>) -> Result<Loaded> {
-    let loaded = load::load_flags(&host.layout, name, |image| declared(host, image), flags, load::Host { systemd });
-    let loaded = loaded.map_err(|faults| refuse(&faults.0))?;
-    let conflicts = Site::survey(&host.layout)?.with(loaded.outline()).conflicts_of(name);
-    if conflicts.fatal() { Err(refuse(&conflicts.0)) } else { Ok(loaded) }
-}
-
-/// The hash of a definition as it is, whatever disk it finds.
-pub fn fingerprint(loaded: &Loaded) -> String {
-    let environment = loaded.image_environment.iter();
-    let environment: Vec<_> = environment.map(|(name, value)| (name.as_str().to_owned(), value.to_string())).collect();
-    plan::fingerprint(&loaded.definition, &environment)
-}
-
 fn containers(list: &[Dependency]) -> impl Iterator<Item = &Name> {
     list.iter().filter_map(|dependency| match dependency {
         Dependency::Container(name) => Some(name),
         Dependency::Unit(_) => None,
     })
-}
-
-/// What an image declares, as the lowest layer of a definition.
-pub fn declared(host: &Host, image: &Name) -> Option<Declared> {
-    // Who only asks makes no store.
-    host.layout.images().metadata().ok()?;
-    let info = Store::new(&host.layout).ok()?.open(image).ok()?.info;
-    let declared = info.declared;
-    Some(Declared {
-        image: image.to_string(),
-        entrypoint: declared.entrypoint,
-        command: declared.command,
-        environment: declared.environment.into_iter().collect(),
-        user: declared.user,
-        working_directory: declared.working_directory,
-        stop_signal: declared.stop_signal,
-    })
-}
-
-/// Shows faults where they are written; what comes back sums them up.
-pub fn refuse(faults: &[Fault]) -> Error {
-    eprint!("{}", diagnostics::render(faults, std::io::stderr().is_terminal()));
-    let errors = Faults(faults.to_vec()).errors().count();
-    let plural = if errors == 1 { "" } else { "s" };
-    Error::new(Exit::Invalid, format!("its definition has {errors} fault{plural}"))
-}
-
-/// The image of a disk that is kept, where the definition has gone on to another one.
-fn kept_image(disk: Option<&Disk>, wanted: &str) -> Result<Option<Name>> {
-    let Some(disk) = disk else { return Ok(None) };
-    let changed = disk.record.image != wanted && disk.kind()?.is_some();
-    Ok(changed.then(|| disk.record.image.parse().ok()).flatten())
 }

@@ -53,6 +53,7 @@ mod running;
 mod scale;
 mod sample;
 mod set;
+mod settled;
 mod shell;
 mod show;
 mod start;

@@ -6,9 +6,8 @@ use clap::Args;
 
 use super::image::import::{Elsewhere, stored};
 use super::image::users;
-use super::{bar, each, launch};
+use super::{bar, definitions, each};
 use crate::definition::Loaded;
-use crate::definition::load::{self, Failure};
 use crate::definition::model::{DiskMode, Image, Pull as When};
 use crate::definition::types::{ImageSource, Name};
 use crate::error::{Context, Error, Exit, Result};
@@ -34,7 +33,7 @@ impl Pull {
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let terms = self.elsewhere.terms(host);
         each(&self.names, |name| {
-            let loaded = load(host, name)?;
+            let loaded = definitions::load_for(host, name, None)?;
             let image = &loaded.definition.image;
             let missing = || Error::new(Exit::Usage, format!("the definition of {name} has no image.source"));
             fetch(host, image, image.source.as_ref().ok_or_else(missing)?, &terms)?;
@@ -44,15 +43,6 @@ impl Pull {
             Ok(())
         })
     }
-}
-
-fn load(host: &Host, name: &Name) -> Result<Loaded> {
-    let declared = |image: &Name| launch::declared(host, image);
-    let loaded = load::load(&host.layout, name, declared, toml::Table::new(), load::Host::default());
-    loaded.map_err(|failure| match failure {
-        Failure::Error(error) => error,
-        Failure::Faults(faults) => launch::refuse(&faults.0),
-    })
 }
 
 /// Fetches what a start needs, is not there, and may be fetched by it; says whether it did.

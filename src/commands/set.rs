@@ -8,10 +8,10 @@ use clap::Args;
 use toml_edit::{DocumentMut, Item, Key, Table, Value};
 
 use super::apply::{How, apply};
+use super::definitions;
 use super::edit;
 use super::replace::Replacement;
 use super::targets::Target;
-use super::{definitions, launch};
 use crate::definition::Faults;
 use crate::definition::keys;
 use crate::definition::merge::Parsed;
@@ -97,7 +97,7 @@ fn edit_files(host: &Host, found: &Found, assignments: &[Assignment]) -> Result<
     }
     let (replacements, faults) = examine(host, found, &drafts)?;
     if faults.fatal() {
-        return Err(launch::refuse(&faults.0));
+        return Err(definitions::refuse(&faults.0));
     }
     for (path, replacement) in replacements {
         replacement.commit()?;
@@ -108,7 +108,7 @@ fn edit_files(host: &Host, found: &Found, assignments: &[Assignment]) -> Result<
 
 /// Lowest first, NAME.toml and its drop-ins. defaults.toml is everybody's.
 fn read(host: &Host, found: &Found) -> Result<Vec<Draft>> {
-    let parsed = Parsed::read(&host.layout, found).map_err(|faults| launch::refuse(&faults.0))?;
+    let parsed = Parsed::read(&host.layout, found).map_err(|faults| definitions::refuse(&faults.0))?;
     let own = host.layout.own_definitions();
     let runtime = host.layout.runtime_definitions();
     let draft = |path: &PathBuf| {

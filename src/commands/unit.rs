@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{definitions, launch, unit};
+use super::{definitions, settled, unit};
 use crate::definition::types::{Name, escaped};
 use crate::error::{Context, Result};
 use crate::output::stdout;
@@ -62,7 +62,7 @@ impl Unit {
     fn preview(&self, host: &Host) -> Result<Plan> {
         let loaded = definitions::load(host, &self.name);
         loaded
-            .and_then(|loaded| launch::preview(host, &loaded))
+            .and_then(|loaded| settled::preview(host, &loaded))
             .with_context(|| format!("cannot show the unit of {}", self.name))
     }
 }

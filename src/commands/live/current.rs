@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::super::targets::{self, Target};
-use super::super::{definitions, launch, unit};
+use super::super::{definitions, settled, unit};
 use super::overrides::{self, Overrides};
 use crate::audit::read::ports;
 use crate::change::{self, Change, Class, Definitions, HostLinks, Plans};
-use crate::definition::load::{self, Failure, Loaded};
+use crate::definition::load::Loaded;
 use crate::definition::types::Name;
 use crate::definition::{Definition, search};
 use crate::error::{Context, Error, Exit, Result};
@@ -98,14 +98,14 @@ impl<'a> Site<'a> {
         let digests = self.digests(name, runs);
         let digests = digests.as_ref().map(|(old, new)| (old.as_str(), new.as_str()));
         let same_image = digests.is_none_or(|(old, new)| old == new);
-        if runs.fingerprint == launch::fingerprint(&loaded)
+        if runs.fingerprint == settled::fingerprint(&loaded)
             && declared.image == loaded.definition.image
             && loaded.definition.environment_files.is_empty()
             && same_image
         {
             return Ok((Some(loaded), Vec::new()));
         }
-        let now = launch::would_be(self.host, &loaded)?;
+        let now = settled::would_be(self.host, &loaded)?;
         let definitions = Definitions { runs: declared, now: &loaded.definition };
         let changes = change::compare(definitions, Plans { runs, now: &now, digests }, |field| {
             change::origin(&loaded.tree, field)
@@ -114,12 +114,7 @@ impl<'a> Site<'a> {
     }
 
     fn load(&self, name: &Name) -> Result<Loaded> {
-        let declared = |image: &Name| launch::declared(self.host, image);
-        let facts = load::Host { systemd: Some(self.systemd) };
-        load::load(&self.host.layout, name, declared, toml::Table::new(), facts).map_err(|failure| match failure {
-            Failure::Error(error) => error,
-            Failure::Faults(faults) => launch::refuse(&faults.0),
-        })
+        definitions::load_for(self.host, name, Some(self.systemd))
     }
 
     /// The digest of what the disk is a copy of, and that of the image of this name.
@@ -138,7 +133,7 @@ impl<'a> Site<'a> {
         let others = search::all(&self.host.layout).map(|all| all.found).unwrap_or_default();
         let same = |other: &search::Found| {
             let (_, loaded) = definitions::alone(self.host, other, Some(self.systemd));
-            loaded.is_some_and(|loaded| launch::fingerprint(&loaded) == runs.fingerprint)
+            loaded.is_some_and(|loaded| settled::fingerprint(&loaded) == runs.fingerprint)
         };
         let renamed = others.iter().filter(|other| !self.up.contains(other.name.as_str())).find(|other| same(other));
         let from = renamed.map(|other| format!("{} says the same: {name} was renamed?", other.main.display()));

@@ -3,7 +3,7 @@
 use rustix::fs::OFlags;
 use std::os::fd::AsFd;
 
-use super::super::{launch, unit};
+use super::super::{definitions, settled, unit};
 use super::current::Current;
 use crate::change::{self, Change, Class};
 use crate::definition::Definition;
@@ -32,15 +32,15 @@ impl Next {
             return Ok(Self { plan: current.runs.clone(), definition: current.declared.clone() });
         };
         if current.changes.iter().any(|change| is_network(change) && change.class == Class::Live) {
-            launch::check_neighbours(host, now)?;
+            definitions::check_neighbours(host, now)?;
         }
         let definition = change::adopt_definition(&current.declared, &now.definition, &current.changes)?;
         let loaded = Loaded { definition: definition.clone(), ..now.clone() };
-        let adopted = launch::would_be(host, &loaded)?;
+        let adopted = settled::would_be(host, &loaded)?;
         let mut plan = change::adopt_plan(&current.runs, &adopted);
         if current.changes.iter().all(|change| matches!(change.class, Class::Live | Class::Drift)) {
             // The image that the definition names may have gone on, while the disk stays a copy of its own.
-            plan.fingerprint = launch::fingerprint(now);
+            plan.fingerprint = settled::fingerprint(now);
         }
         Ok(Self { plan, definition })
     }
