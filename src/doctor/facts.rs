@@ -43,6 +43,8 @@ pub struct Cgroups {
     pub unified: bool,
     /// The controllers that the root has.
     pub controllers: Vec<String>,
+    /// It is mounted with favordynmods.
+    pub favors_changes: bool,
 }
 
 /// systemd.

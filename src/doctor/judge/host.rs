@@ -122,13 +122,27 @@ fn cgroups(facts: &Facts) -> Vec<Finding> {
     let has = |name: &str| facts.cgroups.controllers.iter().any(|own| own == name);
     let missing: Vec<_> = CONTROLLERS.iter().filter(|(name, _)| !has(name)).collect();
     if missing.is_empty() {
-        return vec![Finding::ok("control groups", format!("v2, with {}", facts.cgroups.controllers.join(" ")))];
+        let found = format!("v2, with {}", facts.cgroups.controllers.join(" "));
+        return vec![Finding::ok("control groups", found), first_move(facts)];
     }
     let of = |(name, keys): &&(&str, &str)| {
         let fix = format!("boot without cgroup_disable={name} and without cgroup v1 hierarchies");
         Finding::warning("control groups", format!("no controller {name}: limits of {keys} do not hold"), fix)
     };
-    missing.iter().map(of).collect()
+    missing.iter().map(of).chain([first_move(facts)]).collect()
+}
+
+/// Whoever moves a process between control groups after a pause waits for an RCU grace period (percpu_down_write() of the
+/// kernel), unless they are mounted for such moves, which makes every fork and every exit a little slower.
+fn first_move(facts: &Facts) -> Finding {
+    let found = match facts.cgroups.favors_changes {
+        true => "they change at once (favordynmods); fork and exit pay for it",
+        false => {
+            "a first start after a pause waits about 10 ms for the kernel; mount -o remount,favordynmods /sys/fs/cgroup \
+             (Linux 6.0) would spare it, and make fork and exit slower"
+        }
+    };
+    Finding::ok("control groups", found)
 }
 
 fn systemd(facts: &Facts) -> Vec<Finding> {

@@ -24,6 +24,7 @@ fn host() -> Facts {
         cgroups: Cgroups {
             unified: true,
             controllers: ["cpuset", "cpu", "io", "memory", "pids"].map(str::to_owned).into(),
+            favors_changes: false,
         },
         systemd: Systemd { version: Some(Ok(252)), ..Systemd::default() },
         store: Store {
@@ -164,4 +165,16 @@ fn the_rest_of_the_host() {
     assert_eq!(grades(|facts| takes(facts, true, false)), [(Grade::Problem, "networkd".into())]);
     assert_eq!(grades(|facts| takes(facts, false, false)), [(Grade::Warning, "networkd".into())]);
     assert_eq!(grades(|facts| takes(facts, true, true)), []);
+}
+
+#[test]
+fn what_control_groups_cost_a_start_is_said() {
+    let said = |favors_changes| {
+        let mut facts = host();
+        facts.cgroups.favors_changes = favors_changes;
+        let list = judge(&facts);
+        list.into_iter().filter(|finding| finding.what == "control groups").map(|finding| finding.found).nth(1).unwrap()
+    };
+    assert!(said(false).contains("remount,favordynmods"), "{}", said(false));
+    assert!(said(true).starts_with("they change at once"), "{}", said(true));
 }

@@ -69,10 +69,19 @@ fn sysctls() -> BTreeMap<String, u64> {
 
 fn cgroups() -> Cgroups {
     let controllers = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers");
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     Cgroups {
+        favors_changes: mounts.lines().any(favors_changes),
         unified: controllers.is_ok(),
         controllers: controllers.unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
     }
+}
+
+/// "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,favordynmods 0 0"
+fn favors_changes(mount: &str) -> bool {
+    let mut words = mount.split(' ').skip(2);
+    words.next() == Some("cgroup2")
+        && words.next().is_some_and(|options| options.split(',').any(|o| o == "favordynmods"))
 }
 
 fn systemd() -> Systemd {
