@@ -4,6 +4,7 @@
 mod lab;
 
 mod boots;
+mod databases;
 mod groups;
 mod health;
 mod instances;
@@ -16,6 +17,7 @@ mod order;
 mod payload;
 mod pulled;
 mod ready;
+mod registry;
 mod restart;
 mod seccomp;
 mod shared;

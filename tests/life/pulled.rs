@@ -1,86 +1,8 @@
 //! Images as everybody has them, from a registry with TLS, run as they are; their data outlasts stop, start and reboot.
 
-use std::path::Path;
-use std::process::Command;
-
+use super::registry::Registry;
 use crate::lab::script::run;
-use crate::lab::{Lab, Ran, image};
-
-/// docker-registry of this machine in the lab's network, with a certificate of a made-up authority that the lab believes.
-struct Registry {
-    dir: tempfile::TempDir,
-    leader: String,
-    server: std::process::Child,
-}
-
-impl Registry {
-    fn start(lab: &Lab) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-        let key =
-            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"];
-        let ca = ["-subj", "/CN=made up for a test", "-keyout", &at("ca-key.pem"), "-out", &at("ca.crt")];
-        ok("openssl", &[&key[..], &ca].concat());
-        let names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
-        let leaf = ["-addext", "basicConstraints=critical,CA:FALSE", "-CA", &at("ca.crt"), "-CAkey", &at("ca-key.pem")];
-        let out = ["-keyout", &at("server-key.pem"), "-out", &at("server.crt")];
-        ok("openssl", &[&key[..], &names, &leaf, &out].concat());
-        lab.write("/etc/containers/certs.d/127.0.0.1:5000/ca.crt", std::fs::read(at("ca.crt")).unwrap());
-        let config = format!(
-            "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-             http: {{addr: '127.0.0.1:5000', tls: {{certificate: {}, key: {}}}}}\n",
-            at("storage"),
-            at("server.crt"),
-            at("server-key.pem")
-        );
-        std::fs::write(at("registry.yml"), config).unwrap();
-        let leader = lab.leader().to_string();
-        let mut command = Command::new("nsenter");
-        command.args(["-t", &leader, "-n", "docker-registry", "serve", &at("registry.yml")]);
-        command
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::null())
-            .stderr(std::fs::File::create(at("log")).unwrap());
-        let server = command.spawn().unwrap();
-        let registry = Self { dir, leader, server };
-        for _ in 0..600 {
-            let ask = ["-t", &registry.leader, "-n", "curl", "-sk", "https://127.0.0.1:5000/v2/"];
-            if Command::new("nsenter").args(ask).output().unwrap().status.success() {
-                return registry;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        panic!("it does not listen: {}", std::fs::read_to_string(registry.dir.path().join("log")).unwrap());
-    }
-
-    /// Makes an image of one layer of a tree, and pushes it.
-    fn push(&self, name: &str, tree: &Path, config: &[&str]) {
-        let at = |name: &str| self.dir.path().join(name).to_str().unwrap().to_owned();
-        let (layout, bundle) = (at(&format!("{name}-oci")), at(&format!("{name}-bundle")));
-        let image = format!("{layout}:1");
-        ok("umoci", &["init", "--layout", &layout]);
-        ok("umoci", &["new", "--image", &image]);
-        ok("umoci", &["unpack", "--image", &image, &bundle]);
-        ok("cp", &["-a", &format!("{}/.", tree.display()), &format!("{bundle}/rootfs")]);
-        ok("umoci", &["repack", "--image", &image, &bundle]);
-        ok("umoci", &[&["config", "--image", &image], config].concat());
-        let to = format!("docker://127.0.0.1:5000/{name}:1");
-        let certificates = format!("--dest-cert-dir={}", self.dir.path().display());
-        let copy = ["-t", &self.leader, "-n", "skopeo", "--insecure-policy", "copy", "-q", &certificates];
-        ok("nsenter", &[&copy[..], &[&format!("oci:{image}"), &to]].concat());
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-fn ok(program: &str, arguments: &[&str]) -> String {
-    Ran::of(&format!("{program} {}", arguments.join(" ")), Command::new(program).args(arguments)).ok()
-}
+use crate::lab::{Lab, image};
 
 /// A lab of its own, as it reboots.
 fn images_run_as_they_are(lab: &Lab) {
@@ -88,51 +10,44 @@ fn images_run_as_they_are(lab: &Lab) {
     registry.push("busybox", &image::tree("busybox"), &["--config.cmd=sleep", "--config.cmd=infinity"]);
     let nginx = ["--config.cmd=nginx", "--config.cmd=-g", "--config.cmd=daemon off;", "--config.exposedports=80/tcp"];
     registry.push("nginx", &image::tree("nginx"), &[&nginx[..], &["--config.stopsignal=SIGQUIT"]].concat());
-    let redis = ["--config.cmd=redis-server", "--config.cmd=--appendonly", "--config.cmd=yes", "--config.user=redis"];
-    registry.push("redis", &image::tree("redis"), &[&redis[..], &["--config.workingdir=/data"]].concat());
     run(
         lab,
         r#"
         from() { echo "image = { name = \"$1\", source = \"docker://127.0.0.1:5000/$1:1\", pull = \"$2\" }"; }
         mkdir -p /etc/soute/containers
-        for name in busybox nginx redis; do from $name missing >/etc/soute/containers/$name.toml; done
+        for name in busybox nginx; do from $name missing >/etc/soute/containers/$name.toml; done
         from busybox never | sed 's/"busybox"/"other"/' >/etc/soute/containers/never.toml
 
         # A start fetches only where it was told to.
         has "$(fails 4 soute start never)" "no image other"
         soute pull never
         has "$(soute pull never 2>&1)" "up to date"
-        soute start busybox nginx redis never
-        for name in busybox nginx redis other; do
+        soute start busybox nginx never
+        for name in busybox nginx other; do
             has "$(soute image show $name)" 'verified = "digest"'
         done
         soon soute exec nginx -- wget -qO /dev/null http://127.0.0.1/
         has "$(soute exec nginx -- wget -qO - http://127.0.0.1/)" "It works."
 
         # Their data outlasts what they are.
-        soon soute exec redis -- redis-cli ping
-        is OK "$(soute exec redis -- redis-cli set key kept)"
         soute exec nginx -- sh -c 'echo kept >/var/www/html/kept'
         soute exec busybox -- sh -c 'echo kept >/root/kept'
-        soute stop redis nginx busybox
-        soute start redis nginx busybox
-        soon soute exec redis -- redis-cli ping
-        is kept "$(soute exec redis -- redis-cli get key)""#,
+        soute stop nginx busybox
+        soute start nginx busybox"#,
     );
     drop(registry);
     lab.reboot();
     run(
         lab,
         r#"
-        soute start redis nginx busybox
-        soon soute exec redis -- redis-cli ping
-        is kept "$(soute exec redis -- redis-cli get key)"
+        soute start nginx busybox
+        soon soute exec nginx -- wget -qO /dev/null http://127.0.0.1/
         is kept "$(soute exec nginx -- wget -qO - http://127.0.0.1/kept)"
         is kept "$(soute exec busybox -- cat /root/kept)"
         # Without its registry an image stays what it is.
         fails 1 soute pull nginx >/dev/null
         has "$(soute image show nginx)" 'verified = "digest"'
-        soute stop redis nginx busybox"#,
+        soute stop nginx busybox"#,
     );
 }
 
