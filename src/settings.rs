@@ -23,6 +23,8 @@ pub struct Host {
     pub pool: Pool,
     /// Whether systemd-machined is told of containers.
     pub machined: bool,
+    /// Whether a start asks the wire who has the addresses already.
+    pub probe_addresses: bool,
     /// Which images of registries have to be signed, and by whom.
     pub verify: Vec<Rule>,
 }
@@ -33,6 +35,7 @@ struct Settings {
     store: Option<PathBuf>,
     id_pool: Option<IdPool>,
     machined: bool,
+    probe_addresses: Option<bool>,
     verify: Vec<Rule>,
 }
 
@@ -68,20 +71,23 @@ impl Host {
             Some(_) => return Err(invalid("id-pool: first must be below last")),
         };
         let (verify, machined) = (settings.verify, settings.machined);
+        let probe_addresses = settings.probe_addresses.unwrap_or(true);
         if let Some(Rule { prefix, .. }) = verify.iter().find(|rule| !rule.is_possible()) {
             return Err(invalid(&format!(
                 "verify: {prefix:?}: a prefix is a host, with or without parts of a name, and a key has an absolute path"
             )));
         }
         match settings.store {
-            None => Ok(Self { layout, pool, machined, verify }),
+            None => Ok(Self { layout, pool, machined, probe_addresses, verify }),
             Some(store)
                 if !plain(&store) || store.as_os_str().as_encoded_bytes().iter().any(|b| b" \"'\\%".contains(b)) =>
             {
                 // systemd writes the path into units without quotes, and limits of the disks would not outlast a reload.
                 Err(invalid("store: a blank, a quote, a backslash, a percent sign or a control character is in it"))
             }
-            Some(store) if store.is_absolute() => Ok(Self { layout: layout.with_store(store), pool, machined, verify }),
+            Some(store) if store.is_absolute() => {
+                Ok(Self { layout: layout.with_store(store), pool, machined, probe_addresses, verify })
+            }
             Some(_) => Err(invalid("store: must be an absolute path")),
         }
     }
@@ -129,6 +135,7 @@ mod tests {
     fn machined_is_told_where_the_host_says_so() {
         assert!(load("machined = true").unwrap().machined);
         assert!(!load("").unwrap().machined);
+        assert!(load("").unwrap().probe_addresses && !load("probe-addresses = false").unwrap().probe_addresses);
         assert_eq!(load("machined = \"yes\"").unwrap_err().exit(), Exit::Invalid);
     }
 

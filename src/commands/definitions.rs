@@ -107,6 +107,7 @@ pub fn examine(host: &Host, found: &Found) -> Result<Faults> {
     if let Some(loaded) = loaded {
         let site = Site::survey(&host.layout)?.with(loaded.outline());
         faults.0.extend(site.conflicts_of(&found.name).0);
+        faults.0.extend(missing::in_use(host, &loaded));
     }
     Ok(faults)
 }

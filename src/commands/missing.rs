@@ -1,8 +1,9 @@
 //! What a definition asks for and this host does not have now: no fault of the definition, but its start would fail.
 
 use std::path::Path;
+use std::time::Duration;
 
-use super::resolvers;
+use super::{resolvers, settled};
 use crate::definition::Fault;
 use crate::definition::load::Loaded;
 use crate::definition::model::{Init, Network, NetworkKind, Pull};
@@ -12,7 +13,12 @@ use crate::dhcp;
 use crate::error::Exit;
 use crate::image::disk;
 use crate::image::store::Store;
+use crate::names;
+use crate::network::Asked;
 use crate::settings::Host;
+
+/// On a wire of today an answer takes less than a millisecond; one that is lost is asked for again.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A warning for each thing that is missing.
 pub fn missing(host: &Host, loaded: &Loaded) -> Vec<Fault> {
@@ -25,6 +31,21 @@ pub fn missing(host: &Host, loaded: &Loaded) -> Vec<Fault> {
         faults.extend(client(loaded));
     }
     faults
+}
+
+/// An address that somebody on the wire has, whom the host asks as it would at a start. Who may not ask, does not.
+pub fn in_use(host: &Host, loaded: &Loaded) -> Option<Fault> {
+    if host.layout.root() != Path::new("/") || !host.probe_addresses || !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let links = settled::would_be(host, loaded).ok()?.links;
+    let mut asked = Asked::of(&links)?;
+    let found = asked.found_within(PATIENCE, |host_name| names::has_ended(&host.layout, host_name));
+    drop(asked);
+    let found = found?;
+    let index = links.iter().position(|link| link.addresses.iter().any(|cidr| cidr.address == found.address))?;
+    let place = origin(&loaded.tree, &["network", &index.to_string(), "address"]);
+    Some(warning(found.to_string(), place, &format!("network[{index}].address")))
 }
 
 fn image(host: &Host, loaded: &Loaded) -> Option<Fault> {

@@ -159,6 +159,14 @@ pub fn holder(layout: &Layout, plan: &Plan) -> Option<(String, IpAddr)> {
     others.filter_map(held).find(|(name, _)| is_up(name))
 }
 
+/// Whether a host's end of a link of soute's is that of nobody who runs.
+pub fn has_ended(layout: &Layout, host_name: &str) -> bool {
+    let has = |plan: Plan| plan.links.iter().filter_map(Link::port).any(|port| port.host_name == host_name);
+    let all = instances::read(layout);
+    let runs = |one: &instances::Instance| one.is_up() && Plan::read(&layout.state(&one.name)).is_ok_and(has);
+    !all.iter().any(runs)
+}
+
 fn pairs((segment, addresses): (String, Vec<IpAddr>)) -> impl Iterator<Item = (String, IpAddr)> {
     addresses.into_iter().map(move |address| (segment.clone(), address))
 }

@@ -4,15 +4,19 @@
 
 mod addresses;
 pub mod bridge;
+mod in_use;
 mod inside;
 pub(crate) mod link;
 mod live;
+mod neighbour;
 mod parent;
 mod port;
 mod shape;
 pub(crate) mod socket;
+mod solicit;
 pub(crate) mod topology;
 
+pub use in_use::{Asked, InUse};
 pub use live::{change, readdress};
 
 use std::net::IpAddr;

@@ -32,9 +32,10 @@ fn run(arguments: &[String]) -> Result<()> {
         ["--root", root, ref rest @ ..] => (root, rest),
         ref rest => ("/", rest),
     };
-    let layout = Host::load(root)?.layout;
+    let host = Host::load(root)?;
+    let layout = host.layout;
     match *words {
-        ["start", name] => start::start(&layout, name),
+        ["start", name] => start::start(&layout, name, host.probe_addresses),
         ["stop", name] => stop::stop(&layout, name),
         ["reload", name] => stop::reload(&layout, name),
         ["clean", name] => clean::after_end(&layout, name),

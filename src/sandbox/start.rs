@@ -25,16 +25,16 @@ use crate::health;
 use crate::instances::{self, Instance};
 use crate::layout::Layout;
 use crate::names;
-use crate::network::Netlink;
+use crate::network::{Asked, InUse, Netlink};
 use crate::plan::{IdRange, Init, LENT, Link, LinkKind, MAIN_PID, Namespaces, Plan, Ready};
 
 /// How often one that starts is asked whether it is healthy, where it is not asked more often later.
 const ASKED: Duration = Duration::from_secs(1);
 
 /// Starts a container: returns when its payload is systemd's child and main process, and ready.
-pub fn start(layout: &Layout, name: &str) -> Result<()> {
+pub fn start(layout: &Layout, name: &str, probe: bool) -> Result<()> {
     let systemd = Manager::from_environment()?;
-    build(layout, name, &systemd).inspect_err(|error| {
+    build(layout, name, probe, &systemd).inspect_err(|error| {
         let errno = match error.exit() {
             Exit::CommandNotFound => format!("\nERRNO={}", libc::ENOENT),
             Exit::CannotInvoke => format!("\nERRNO={}", libc::EACCES),
@@ -47,7 +47,7 @@ pub fn start(layout: &Layout, name: &str) -> Result<()> {
     })
 }
 
-fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
+fn build(layout: &Layout, name: &str, probe: bool, systemd: &Manager) -> Result<()> {
     let plan = Plan::read(&layout.state(name))?;
     if plan.sandbox.process.terminal {
         // systemd has made it ours (exec_child, setup_input), and a terminal controls one session: the payload's is to be it.
@@ -56,6 +56,8 @@ fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
     clean::leftovers(layout, &plan);
     health::begin(layout, &plan)?;
     copy::make_disk(layout, &plan, systemd)?;
+    // Answers come while the container is built.
+    let asked = probe.then(|| Asked::of(&plan.links)).flatten();
     let (sources, socket) = Sources::open(layout, &plan)?;
     let joined = plan.sandbox.joins.as_ref().map(|other| Shared::join(layout, name, other)).transpose()?;
     let (ours, theirs) = Channel::pair()?;
@@ -69,7 +71,7 @@ fn build(layout: &Layout, name: &str, systemd: &Manager) -> Result<()> {
         Cloned::Parent(pid) => Payload { pid },
     };
     drop(theirs);
-    payload.prepare(layout, &plan, &sources, &ours)?;
+    payload.prepare(layout, &plan, &sources, &ours, asked)?;
     joined.map_or(Ok(()), |other| other.is_still_its())?;
     drop(sources);
     if plan.sandbox.ready == Ready::Healthy {
@@ -96,7 +98,14 @@ struct Payload {
 
 impl Payload {
     /// Ids, mounts and links, while the other side builds its tree.
-    fn prepare(&self, layout: &Layout, plan: &Plan, sources: &Sources, channel: &Channel) -> Result<()> {
+    fn prepare(
+        &self,
+        layout: &Layout,
+        plan: &Plan,
+        sources: &Sources,
+        channel: &Channel,
+        mut asked: Option<Asked>,
+    ) -> Result<()> {
         if let Some(ids) = plan.disk.ids {
             self.write_id_maps(ids)?;
             sources.map_ids(plan, &self.open("ns/user")?)?;
@@ -114,12 +123,20 @@ impl Payload {
                 host.attach(link, netns.as_fd())?;
             }
         }
+        // Before the container has an address that is another's; and once more for who is slow to answer.
+        let mut refuse = || -> Result<()> {
+            let found = asked.as_mut().and_then(|asked| in_use(layout, asked));
+            found.map_or(Ok(()), |found| Err(found.into()))
+        };
+        refuse()?;
         channel.say(&Message::Wired)?;
         if !dhcp::is_asked(plan) {
             self.announce(layout, plan)?;
         }
         channel.expect(&Message::Built)?;
         netlink.map_or(Ok(()), |mut host| host.wait_for_ports(&plan.links))?;
+        refuse()?;
+        drop(asked);
         if dhcp::is_asked(plan) {
             let leased = dhcp::begin(layout, plan, &self.open("ns/net")?)?;
             self.announce(layout, &leased)?;
@@ -189,6 +206,11 @@ impl Payload {
     fn path(&self, file: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{file}", self.pid.as_raw_nonzero()))
     }
+}
+
+/// Who else has an address of the container's, as far as that is known by now.
+fn in_use(layout: &Layout, asked: &mut Asked) -> Option<InUse> {
+    asked.found(|host_name| names::has_ended(layout, host_name))
 }
 
 /// The host's names of network cards, before it loses them.

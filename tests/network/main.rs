@@ -1,5 +1,6 @@
 //! Rung 1: wires between network namespaces that these tests make and that go with their threads.
 
+mod in_use;
 mod parents;
 mod ports;
 mod rates;

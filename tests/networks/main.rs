@@ -8,6 +8,7 @@ mod addresses;
 mod bridges;
 mod dhcp;
 mod doctor;
+mod in_use;
 mod links;
 mod machined;
 mod names;
