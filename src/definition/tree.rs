@@ -94,7 +94,8 @@ fn syntax_fault(source: &Arc<Source>, error: &toml::de::Error) -> Fault {
     let before = source.text.get(..span.start).unwrap_or_default().trim_end_matches([' ', '\t']);
     let rest = source.text.get(span.start..).unwrap_or_default();
     let word = rest.split(['\n', '#', ',', ']', '}', '"']).next().unwrap_or_default().trim_end();
-    match word.starts_with(char::is_alphabetic) && before.ends_with(['=', '[', ',']) && !word.contains('=') {
+    let is_word = !error.message().starts_with("duplicate key");
+    match is_word && word.starts_with(char::is_alphabetic) && before.ends_with(['=', '[', ',']) && !word.contains('=') {
         true => Fault::new("a string needs quotes", origin).help(format!("write \"{word}\"")),
         false => Fault::new(error.message().trim_end_matches(", expected nothing"), origin),
     }

@@ -23,9 +23,6 @@ pub(super) fn check(s: &mut Subject<'_>) {
     if health.command.as_ref().is_some_and(Vec::is_empty) {
         s.say(&["health", "command"], wrong("the command is empty"));
     }
-    if health.tcp == Some(0) {
-        s.say(&["health", "tcp"], wrong("0 is no port"));
-    }
     if health.interval < Span::seconds(1) {
         s.say(&["health", "interval"], wrong("a check each second is the most there can be"));
     }

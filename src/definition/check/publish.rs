@@ -1,6 +1,7 @@
 //! Published ports of one container.
 
 use super::{Subject, wrong};
+use crate::definition::model::Protocol;
 use crate::definition::types::NetworkNamespace;
 
 pub(super) fn check(s: &mut Subject<'_>) {
@@ -21,6 +22,10 @@ pub(super) fn check(s: &mut Subject<'_>) {
             }
             Some(span) if span.0.is_zero() => s.say(&idle, wrong("0 is no time to be idle")),
             _ => {}
+        }
+        if publish.proxy_protocol && publish.protocol == Protocol::Udp {
+            let said = ["publish", &index.to_string(), "proxy-protocol"];
+            s.say(&said, wrong("datagrams have no line of the PROXY protocol before them").help("it is for tcp"));
         }
         let same = |other: &crate::definition::model::Publish| {
             other.protocol == publish.protocol && other.listen.overlaps(publish.listen)

@@ -38,15 +38,18 @@ pub(super) fn decode(root: &mut Node, mut refused: BTreeSet<String>) -> Decoded 
         };
         let steps: Vec<Step> = refusal.steps.iter().rev().cloned().collect();
         let missing = if let Kind::Missing(key) = refusal.kind { Some(key) } else { None };
+        let path = self::path(&steps);
+        // What it had was refused, and said so.
+        let emptied = refusal.kind == Kind::Empty && refused.iter().any(|key| key.starts_with(&format!("{path}.")));
         let repaired = match missing {
             Some(key) => add(root, &steps, key, faults.len()),
             None => take_out(root, &steps, faults.len()),
         };
         let known = !refused.insert(match missing {
-            Some(key) => joined(&path(&steps), key),
-            None => path(&steps).trim_end_matches(|c: char| c == '[' || c == ']' || c.is_ascii_digit()).to_owned(),
+            Some(key) => joined(&path, key),
+            None => path.trim_end_matches(|c: char| c == '[' || c == ']' || c.is_ascii_digit()).to_owned(),
         });
-        if missing.is_none() || !known {
+        if !emptied && (missing.is_none() || !known) {
             faults.push(fault(refusal, &steps));
         }
         if !repaired {

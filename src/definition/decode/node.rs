@@ -18,6 +18,9 @@ pub(super) struct Reader<'a>(pub &'a Node);
 
 type Key<'a> = StrDeserializer<'a, Refusal>;
 
+/// Types that are one of several things, each a table with one key; no word alone says what is meant.
+const TABLES: [&str; 2] = ["Credential", "Reload"];
+
 impl<'de> Deserializer<'de> for Reader<'de> {
     type Error = Refusal;
 
@@ -42,29 +45,44 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(
+    /// serde would read the elements of a list as the fields in their order: `limits = ["1G"]`.
+    fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
+        match &self.0.value {
+            Value::List(_) => Err(Refusal::invalid_type(Unexpected::Seq, &"a table").or_at(&self.0.origin)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refusal> {
+        let expected = if TABLES.contains(&name) { "a table" } else { "a string" };
         let result = match &self.0.value {
+            Value::Text(_) if TABLES.contains(&name) => Err(Refusal::invalid_type(Unexpected::Str(""), &expected)),
             Value::Text(text) => visitor.visit_enum(IntoDeserializer::<Refusal>::into_deserializer(text.as_str())),
             Value::Table(table) => {
                 one_of(table, variants).and_then(|(key, value)| visitor.visit_enum(Tagged { key, value }))
             }
-            Value::Bool(flag) => Err(Refusal::invalid_type(Unexpected::Bool(*flag), &"a string")),
-            Value::Integer(number) => Err(Refusal::invalid_type(Unexpected::Signed(*number), &"a string")),
-            Value::Float(number) => Err(Refusal::invalid_type(Unexpected::Float(*number), &"a string")),
-            Value::Date(_) => Err(Refusal::invalid_type(Unexpected::Other("a date"), &"a string")),
-            Value::List(_) => Err(Refusal::invalid_type(Unexpected::Seq, &"a string")),
+            Value::Bool(flag) => Err(Refusal::invalid_type(Unexpected::Bool(*flag), &expected)),
+            Value::Integer(number) => Err(Refusal::invalid_type(Unexpected::Signed(*number), &expected)),
+            Value::Float(number) => Err(Refusal::invalid_type(Unexpected::Float(*number), &expected)),
+            Value::Date(_) => Err(Refusal::invalid_type(Unexpected::Other("a date"), &expected)),
+            Value::List(_) => Err(Refusal::invalid_type(Unexpected::Seq, &expected)),
         };
         result.map_err(|refusal| refusal.or_at(&self.0.origin))
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+        tuple_struct map identifier ignored_any
     }
 }
 
@@ -77,7 +95,7 @@ fn one_of<'a>(table: &'a Table, variants: &'static [&'static str]) -> Result<(&'
             Err(Refusal::unknown_field(key, variants).or_at(&node.key).below(Step::Key(key.clone())))
         }
         (_, Some((key, node)), None) => Ok((key, node)),
-        (_, None, _) => Err(Refusal::custom(format_args!("it needs one of {}", variants.join(", ")))),
+        (_, None, _) => Err(Refusal::empty(variants)),
         (_, Some(first), Some(second)) => {
             let later = if first.1.key.span().start > second.1.key.span().start { first } else { second };
             let refusal = Refusal::custom(format_args!("{} and {} exclude each other", first.0, second.0));

@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Value,
     UnknownKey,
     Missing(&'static str),
+    /// A table that has none of the keys of which it needs one.
+    Empty,
 }
 
 /// An error of serde with its place.
@@ -36,6 +38,10 @@ pub(super) struct Refusal {
 impl Refusal {
     fn new(message: String) -> Self {
         Self { kind: Kind::Value, message, help: None, origin: None, steps: Vec::new() }
+    }
+
+    pub fn empty(variants: &[&str]) -> Self {
+        Self { kind: Kind::Empty, ..Self::new(format!("it needs one of {}", variants.join(", "))) }
     }
 
     /// The innermost place wins.

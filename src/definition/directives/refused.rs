@@ -11,7 +11,7 @@ const fn group(why: &'static str, directives: &'static [&'static str]) -> Group 
 }
 
 /// One home each: a key of the definition says it. The first word is the key.
-pub(super) const KEYS: [(&str, &[&str]); 39] = [
+pub(super) const KEYS: [(&str, &[&str]); 41] = [
     ("description", &["Description"]),
     ("environment", &["Environment", "PassEnvironment", "UnsetEnvironment", "SetLoginEnvironment"]),
     ("environment-files", &["EnvironmentFile"]),
@@ -71,6 +71,11 @@ pub(super) const KEYS: [(&str, &[&str]); 39] = [
     ("log.namespace", &["LogNamespace"]),
     ("log.rate-limit", &["LogRateLimitBurst", "LogRateLimitIntervalSec"]),
     ("security.no-new-privileges", &["NoNewPrivileges"]),
+    ("[[device]]", &["DeviceAllow", "DevicePolicy"]),
+    (
+        "[credentials]",
+        &["LoadCredential", "LoadCredentialEncrypted", "SetCredential", "SetCredentialEncrypted", "ImportCredential"],
+    ),
 ];
 
 /// The rest, by what would happen.
@@ -237,20 +242,7 @@ pub(super) const GROUPS: [Group; 11] = [
         ],
     ),
     group("every container is in soute.slice", &["Slice"]),
-    group(
-        "it comes with a later version of soute",
-        &[
-            "WatchdogSec",
-            "WatchdogSignal",
-            "DeviceAllow",
-            "DevicePolicy",
-            "LoadCredential",
-            "LoadCredentialEncrypted",
-            "SetCredential",
-            "SetCredentialEncrypted",
-            "ImportCredential",
-        ],
-    ),
+    group("it comes with a later version of soute", &["WatchdogSec", "WatchdogSignal"]),
     group("systemd cannot set it on a transient unit; use JobRunningTimeoutSec", &["JobTimeoutSec"]),
     group(
         "its D-Bus type is not a simple one; use a drop-in in /etc/systemd/system/soute@NAME.service.d/",

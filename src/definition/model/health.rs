@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::types::{HttpUrl, Span, Text};
+use crate::definition::types::{HttpUrl, Port, Span, Text};
 
 /// A check that systemd's own timer runs, in the container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,7 +17,7 @@ pub struct Health {
     pub http: Option<HttpUrl>,
     /// A port of the container's loopback that takes connections.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tcp: Option<u16>,
+    pub tcp: Option<Port>,
     /// From the end of one check to the next.
     pub interval: Span,
     /// A check that takes longer has failed.

@@ -35,13 +35,14 @@ impl Scalar for Dependency {
         let Some((stem, suffix)) = text.rsplit_once('.') else { return Name::text(text).map(Self::Container) };
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b":_.\\@-".contains(&byte);
         let refused = |why: &str| Err(Refused::new(format!("\"{}\" is not a unit: {why}", escaped(text))));
-        match stem.strip_prefix("soute@") {
+        let of_a_container = ["soute@", "soute-start@", "soute-up@"].iter().find_map(|unit| stem.strip_prefix(unit));
+        match of_a_container {
             _ if !SUFFIXES.contains(&suffix) => refused("its name must end in .service, .target, .mount or the like"),
             _ if stem.is_empty() || text.len() > 255 => refused("the name has no stem, or more than 255 bytes"),
             _ if !text.bytes().all(legal) => refused("the name has other characters than A-Z a-z 0-9 : _ . \\ @ -"),
             _ if stem.ends_with('@') => refused("a template needs an instance"),
             // A plain After= from one transient unit to another pins the stopped one, see units/soute-up@.target.
-            Some(name) if suffix == "service" => {
+            Some(name) if matches!(suffix, "service" | "target") => {
                 Err(Refused::new(format!("\"{text}\" is a container")).help(format!("write \"{name}\"")))
             }
             _ => Ok(Self::Unit(text.to_owned())),
@@ -70,7 +71,19 @@ mod tests {
         for unit in ["network-online.target", "srv-data.mount", "getty@tty1.service", r"dev-disk\x2dx.device"] {
             assert_eq!(unit.parse::<Dependency>().unwrap(), Dependency::Unit(unit.to_owned()));
         }
-        for bad in ["", ".", ".service", "a.b", "x y.service", "a\n.service", "x@.service", "soute@db.service", "DB"] {
+        for bad in [
+            "",
+            ".",
+            ".service",
+            "a.b",
+            "x y.service",
+            "a\n.service",
+            "x@.service",
+            "soute@db.service",
+            "DB",
+            "soute-start@db.service",
+            "soute-up@db.target",
+        ] {
             assert!(bad.parse::<Dependency>().is_err(), "{bad:?} was taken");
         }
     }

@@ -8,7 +8,7 @@ pub fn health(health: &model::Health) -> Health {
     let probe = match (&health.command, &health.http) {
         (Some(command), _) => Probe::Command(command.iter().map(ToString::to_string).collect()),
         (None, Some(url)) => Probe::Http { host: url.host.clone(), port: url.port, path: url.path.clone() },
-        (None, None) => Probe::Tcp(health.tcp.unwrap_or_default()),
+        (None, None) => Probe::Tcp(health.tcp.map_or(0, |port| port.0)),
     };
     Health {
         probe,
