@@ -49,7 +49,7 @@ pub enum Verb {
     Start(start::Start),
     /// Stop containers; disks and definitions are kept.
     ///
-    /// Containers that require one of them are stopped with it.
+    /// Containers that require one of them are stopped before it.
     Stop(stop::Stop),
     /// Start containers again, as their definitions are now.
     ///
@@ -90,7 +90,9 @@ pub enum Verb {
     Wait(wait::Wait),
     /// List containers.
     ///
-    /// BOOT is what starts the container at boot: autostart in its definition, or systemctl enable (enabled).
+    /// BOOT is what starts the container at boot: autostart in its definition, or systemctl enable (enabled). STATE tells
+    /// besides how a container ended, and if it is changed (its definition, since the start), invalid (its definition, see
+    /// check), weakened (less isolated than by default), unverified (its image) or orphan (a disk without a definition).
     #[command(visible_aliases = ["ls", "ps"])]
     List(list::List),
     /// Show everything about a container.

@@ -54,6 +54,8 @@ pub struct Entry {
     pub changed: bool,
     /// What it lacks of the isolation that containers have by default.
     pub weakened: Vec<String>,
+    /// There is a definition, and it has faults.
+    pub invalid: bool,
     /// There is a disk and no definition.
     pub orphan: bool,
     /// Of its definition.
@@ -201,6 +203,7 @@ impl Entry {
     fn defined(&mut self, host: &Host) {
         let Some(loaded) = load_quietly(host, &self.name) else {
             self.changed = self.is_up();
+            self.invalid = true;
             return;
         };
         let running = Plan::read(&host.layout.state(&self.name)).ok();

@@ -58,6 +58,7 @@ struct Row<'a> {
     pid: Option<i32>,
     changed: bool,
     weakened: &'a [String],
+    invalid: bool,
     orphan: bool,
     labels: &'a BTreeMap<String, String>,
     last_exit: Option<&'a str>,
@@ -110,6 +111,7 @@ fn row(entry: &Entry) -> Row<'_> {
         pid: entry.instance.as_ref().map(|instance| instance.pid),
         changed: entry.changed,
         weakened: &entry.weakened,
+        invalid: entry.invalid,
         orphan: entry.orphan,
         labels: &entry.labels,
         last_exit: entry.last_exit.as_deref(),
@@ -148,7 +150,12 @@ fn table(entries: &[&Entry]) -> String {
 /// The state, and what a user should know besides.
 fn state(entry: &Entry) -> String {
     let unverified = entry.verified == Some(Verified::No);
-    let marks = [(entry.changed, "changed"), (!entry.weakened.is_empty(), "weakened"), (entry.orphan, "orphan")];
+    let marks = [
+        (entry.changed, "changed"),
+        (entry.invalid, "invalid"),
+        (!entry.weakened.is_empty(), "weakened"),
+        (entry.orphan, "orphan"),
+    ];
     let marks = marks.into_iter().chain([(unverified, "unverified")]);
     let marks = marks.filter(|(is, _)| *is).map(|(_, mark)| mark);
     let health = entry.health.map(Status::as_str);

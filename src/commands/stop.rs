@@ -1,5 +1,6 @@
 //! `soute stop`
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -24,7 +25,14 @@ impl Stop {
     /// A container that does not run is stopped already.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
-        each(&targets::containers(host, &self.names)?, |name| {
+        let _kept = manager.keep();
+        let containers = targets::containers(host, &self.names)?;
+        // systemd would stop them after it, and nobody would wait for their ends.
+        let first = required_by(&manager, self.names.iter().chain(&containers))?;
+        let first = first.iter().filter(|name| containers.iter().all(|asked| asked.as_str() != name.as_str()));
+        let dependents =
+            each(first, |name| for_now(host, &manager, name).with_context(|| format!("cannot stop {name}")))?;
+        let stopped = each(&containers, |name| {
             super::must_exist(host, &manager, name)?;
             for_now(host, &manager, name).with_context(|| format!("cannot stop {name}"))?;
             let listening = ports::listening(&manager, &plan::published(&host.layout.state(name))?)?;
@@ -32,8 +40,31 @@ impl Stop {
                 eprintln!("soute: {name} is stopped, but it can still be activated by {}", listening.join(", "));
             }
             Ok(())
-        })
+        })?;
+        Ok(if dependents == ExitCode::SUCCESS { stopped } else { dependents })
     }
+}
+
+/// Loaded containers that require one of these, directly or through others, in the order in which they are to stop.
+fn required_by<'a>(manager: &Manager, names: impl Iterator<Item = &'a Name>) -> Result<Vec<String>> {
+    fn follow(manager: &Manager, name: &str, seen: &mut BTreeSet<String>, order: &mut Vec<String>) -> Result<()> {
+        let target = manager.properties(&format!("soute-up@{name}.target"), &["ConsistsOf"])?;
+        for unit in target.texts("ConsistsOf") {
+            let Some(other) = unit.strip_prefix("soute@").and_then(|unit| unit.strip_suffix(".service")) else {
+                continue;
+            };
+            if seen.insert(other.to_owned()) {
+                follow(manager, other, seen, order)?;
+                order.push(other.to_owned());
+            }
+        }
+        Ok(())
+    }
+    let (mut seen, mut order) = (BTreeSet::new(), Vec::new());
+    for name in names {
+        follow(manager, name, &mut seen, &mut order)?;
+    }
+    Ok(order)
 }
 
 /// Stops one for good: nobody who connects to its ports starts it again.

@@ -208,11 +208,12 @@ fn refuse_two_defaults(links: &[(u32, &Link)]) -> Result<()> {
 
 /// Does an address, a route or, for fe80::, the link itself make `ip` a neighbour?
 fn reaches(link: &Link, ip: IpAddr) -> bool {
-    let direct = link.routes.iter().filter(|route| route.via.is_none()).map(|route| route.to);
-    let mut nets =
-        link.addresses.iter().map(|cidr| Network { address: cidr.address, prefix: cidr.prefix }).chain(direct);
+    let mut direct = link.routes.iter().filter(|route| route.via.is_none()).map(|route| route.to);
+    let mut nets = link.addresses.iter().map(|cidr| Network { address: cidr.address, prefix: cidr.prefix });
     let link_local = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    link_local || nets.any(|net| (net.address != ip || net.prefix < full(ip)) && contains(net, ip))
+    link_local
+        || direct.any(|net| contains(net, ip))
+        || nets.any(|net| (net.address != ip || net.prefix < full(ip)) && contains(net, ip))
 }
 
 fn contains(net: Network, ip: IpAddr) -> bool {

@@ -108,11 +108,12 @@ impl Manager {
 }
 
 /// What is asked of every unit; all else is asked of services.
-const OF_UNITS: [&str; 16] = [
+const OF_UNITS: [&str; 17] = [
     "ActiveEnterTimestamp",
     "ActiveState",
     "After",
     "CollectMode",
+    "ConsistsOf",
     "Description",
     "FragmentPath",
     "InvocationID",

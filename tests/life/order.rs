@@ -23,8 +23,15 @@ fn required_starts_first_and_takes_along_at_its_stop(lab: &Lab) {
         is active "$(systemctl is-active soute-up@db1.target)"
         started() { prop $1 ActiveEnterTimestampMonotonic; }
         [ "$(started db1)" -lt "$(prop web1 InactiveExitTimestampMonotonic)" ]
+        # What requires it is stopped before it, and that is over when the command is.
+        define page1 'requires = ["web1"]'
+        soute start page1
         soute stop db1
-        soon is_state web1 inactive
+        is "inactive inactive inactive" "$(state page1) $(state web1) $(state db1)"
+        stopped() { journalctl --no-pager -o cat -u soute@page1 -u soute@web1 -u soute@db1 | sed -n 's/^Stopped soute@\(.*\)\.service.*/\1/p' | xargs; }
+        all_stopped() { has_now "$(stopped)" db1; }
+        soon all_stopped
+        is "page1 web1 db1" "$(stopped)"
         is inactive "$(systemctl is-active soute-up@db1.target || true)"
         # Nothing pins what has stopped: it can be created again at once, also with another text.
         define db1 'description = "another"'

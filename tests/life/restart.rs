@@ -134,6 +134,9 @@ fn restart_by_soute_takes_the_definition_as_it_is_now(lab: &Lab) {
         before=$(pid edited)
         has "$(fails 5 soute restart edited)" environmnet
         is $before "$(pid edited)"
-        soute stop edited"#,
+        has "$(marked edited)" "running, changed, invalid"
+        soute stop edited
+        has "$(marked edited)" ", invalid"
+        has "$(soute list --all --json)" '"invalid": true'"#,
     );
 }

@@ -8,7 +8,40 @@ both!(
     a_bridge_that_moves_gives_new_addresses_and_a_full_one_says_so,
     many_at_once_never_get_the_same,
     launcher_waits_for_the_network_of_a_bridge,
+    an_address_without_a_network_reaches_its_gateway,
 );
+
+/// As hosters give them: /32 and /128, and a router that is in none of their networks.
+fn an_address_without_a_network_reaches_its_gateway(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        ip link add br-alone up type bridge
+        ip address add 10.80.0.1/32 dev br-alone
+        ip address add fd00:80::1/128 dev br-alone nodad
+        ip route add 192.0.2.7/32 dev br-alone
+        ip -6 route add fd00:88:7::7/128 dev br-alone
+        alone() { define alone '[[network]]' 'bridge = "br-alone"' 'address = ["192.0.2.7/32", "fd00:88:7::7/128"]' "$@"; }
+        reaches() {
+            soute check alone
+            soute start alone
+            soon nsenter -n -t "$(pid alone)" ping -c 1 -W 1 -q 10.80.0.1 >/dev/null
+            soon nsenter -n -t "$(pid alone)" ping -c 1 -W 1 -q fd00:80::1 >/dev/null
+            soute verify alone
+            soute stop alone
+        }
+        alone 'gateway = ["10.80.0.1", "fd00:80::1"]'
+        reaches
+        # Or with routes of its own, which say the same.
+        alone 'gateway = ["10.80.0.1", "fd00:80::1"]' 'routes = [{ to = "10.80.0.1/32" }, { to = "fd00:80::/64" }]'
+        reaches
+        alone 'routes = [{ to = "10.80.0.0/24" }, { to = "0.0.0.0/0", via = "10.80.0.1" }, { to = "fd00:80::1/128" }]'
+        reaches
+        soute remove alone
+        ip link delete br-alone
+        "#,
+    );
+}
 
 fn lowest_free_addresses_stay_and_are_freed(lab: &Lab) {
     run(

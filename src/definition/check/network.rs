@@ -158,9 +158,18 @@ fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
-/// Whether the link can send to `address` without a router.
+/// Whether the link can send to `address` without a router: it is in one of its networks, or a route says so.
 fn is_neighbour(link: &Network, address: IpAddr) -> bool {
-    is_link_local(address) || link.addresses().any(|cidr| cidr.contains(address))
+    let mut direct = link.routes.iter().filter(|route| route.via.is_none());
+    is_link_local(address)
+        || link.addresses().any(|cidr| cidr.contains(address))
+        || direct.any(|route| Cidr { address: route.to.address, prefix: route.to.prefix }.contains(address))
+}
+
+/// An address without a network, /32 or /128: its gateway is told to be on the link.
+fn is_alone(link: &Network, gateway: IpAddr) -> bool {
+    let full = if gateway.is_ipv4() { 32 } else { 128 };
+    link.addresses().any(|cidr| cidr.address.is_ipv4() == gateway.is_ipv4() && cidr.prefix == full)
 }
 
 fn gateways(s: &mut Subject<'_>, link: &Network, at: &str, routers: &mut BTreeMap<bool, usize>) {
@@ -179,7 +188,7 @@ fn gateways(s: &mut Subject<'_>, link: &Network, at: &str, routers: &mut BTreeMa
             s.say(&path, wrong(format!("{gateway} cannot be a gateway: it is {what}")));
         } else if link.addresses().any(|cidr| cidr.address == gateway) {
             s.say(&path, wrong(format!("{gateway} is the container's own address")));
-        } else if addresses_known && !is_neighbour(link, gateway) {
+        } else if addresses_known && !is_neighbour(link, gateway) && !is_alone(link, gateway) {
             let fault = wrong(format!("{gateway} is in none of the networks of this link's addresses"));
             s.say(&path, fault.related(s.origin(&["network", at, "address"]), "the addresses are here"));
         }

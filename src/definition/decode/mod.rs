@@ -111,7 +111,7 @@ fn placeholder(steps: &[Step], key: &str, number: usize) -> Option<Value> {
         "image" => Some(Value::Text("refused".to_owned())),
         "target" | "path" => Some(Value::Text(format!("/refused/{number}"))),
         "source" => Some(Value::Text(format!("/dev/refused/{number}"))),
-        "to" => Some(Value::Text("0.0.0.0/0".to_owned())),
+        "to" => Some(Value::Text(format!("240.0.0.{}/32", number % 256))),
         _ => None,
     }
 }
