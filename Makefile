@@ -100,7 +100,7 @@ test: deps
 	TMPDIR='$(CURDIR)/target/tmp' SOUTE_STAGE='$(STAGE)' SOUTE_BEFORE='$(CURDIR)/target/lab/before' \
 	    $(CARGO) test --locked --no-fail-fast -- --include-ignored
 
-# What reads other people's bytes, with bytes that are nearly right, a while for each of three. `make test` has a second.
+# What reads other people's bytes, with bytes that are nearly right, a while for each of four. `make test` has a second.
 SECONDS = 60
 fuzz:
 	SOUTE_FUZZ_SECONDS='$(SECONDS)' $(CARGO) test --locked --test image fuzz_ -- --nocapture

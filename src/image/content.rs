@@ -58,7 +58,22 @@ impl Copier {
         self.copied += 1;
         #[allow(clippy::unnecessary_cast, reason = "another type on other architectures")]
         let sparse = (stat.st_blocks as u64) * 512 < size;
+        let from = Source { file: from, at: 0 };
         if sparse { self.copy_sparse(from, to, size, progress) } else { self.copy_range(from, to, 0, size, progress) }
+    }
+
+    /// Makes the empty file `to` equal to a part of `from`, which has it. Extents are shared where copy_file_range(2) does
+    /// so by itself: for parts that begin with a block.
+    pub fn copy_part(
+        &mut self,
+        from: BorrowedFd<'_>,
+        start: u64,
+        size: u64,
+        to: BorrowedFd<'_>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        self.copied += 1;
+        self.copy_sparse(Source { file: from, at: start }, to, size, progress)
     }
 
     fn clone_whole(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<bool> {
@@ -76,7 +91,7 @@ impl Copier {
 
     fn copy_sparse(
         &mut self,
-        from: BorrowedFd<'_>,
+        from: Source<'_>,
         to: BorrowedFd<'_>,
         size: u64,
         progress: &mut dyn FnMut(u64),
@@ -84,12 +99,15 @@ impl Copier {
         ftruncate(to, size)?;
         let mut at = 0;
         while at < size {
-            let data = match seek(from, SeekFrom::Data(at)) {
+            let data = match seek(from.file, SeekFrom::Data(from.at + at)) {
                 // Nothing but a hole from here on.
                 Err(Errno::NXIO) => break,
-                other => other?,
+                other => other? - from.at,
             };
-            let hole = seek(from, SeekFrom::Hole(data))?.min(size);
+            if data >= size {
+                break;
+            }
+            let hole = (seek(from.file, SeekFrom::Hole(from.at + data))? - from.at).min(size);
             if hole <= data {
                 break;
             }
@@ -104,16 +122,16 @@ impl Copier {
     /// Copies [start, end); ends early where the source does.
     fn copy_range(
         &mut self,
-        from: BorrowedFd<'_>,
+        from: Source<'_>,
         to: BorrowedFd<'_>,
         start: u64,
         end: u64,
         progress: &mut dyn FnMut(u64),
     ) -> Result<()> {
-        let (mut source, mut target) = (start, start);
-        while self.in_kernel && source < end {
-            let wanted = usize::try_from((end - source).min(CHUNK)).unwrap_or(usize::MAX);
-            match copy_file_range(from, Some(&mut source), to, Some(&mut target), wanted) {
+        let (mut source, mut target) = (from.at + start, start);
+        while self.in_kernel && target < end {
+            let wanted = usize::try_from((end - target).min(CHUNK)).unwrap_or(usize::MAX);
+            match copy_file_range(from.file, Some(&mut source), to, Some(&mut target), wanted) {
                 // 0 is also the answer of file systems whose sizes are made up.
                 Ok(0) => break,
                 Ok(done) => self.wrote(to, done as u64, progress)?,
@@ -122,12 +140,12 @@ impl Copier {
                 Err(error) => return Err(error),
             }
         }
-        self.read_write(from, to, source, end, progress)
+        self.read_write(from, to, target, end, progress)
     }
 
     fn read_write(
         &mut self,
-        from: BorrowedFd<'_>,
+        from: Source<'_>,
         to: BorrowedFd<'_>,
         mut at: u64,
         end: u64,
@@ -136,7 +154,7 @@ impl Copier {
         while at < end {
             self.buffer.resize(BUFFER, 0);
             let wanted = usize::try_from(end - at).unwrap_or(BUFFER).min(BUFFER);
-            let read = match pread(from, &mut self.buffer[..wanted], at) {
+            let read = match pread(from.file, &mut self.buffer[..wanted], from.at + at) {
                 Ok(0) => break,
                 Err(Errno::INTR) => continue,
                 other => other?,
@@ -156,6 +174,13 @@ impl Copier {
         progress(bytes);
         Ok(())
     }
+}
+
+/// A file, and where in it lies what the target begins with.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    file: BorrowedFd<'a>,
+    at: u64,
 }
 
 /// What page cache may still hold of a copy.

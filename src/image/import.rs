@@ -23,8 +23,8 @@ use super::oci::{self};
 use super::path::normalized;
 use super::staging::Staging;
 use super::store::{Declared, INFO, ImageInfo, Kind, RAW, ROOT, Store, Verified, claim};
-use super::superblock::{FsType, HEAD, recognize};
-use super::{file_name, record};
+use super::superblock::{FsType, HEAD};
+use super::{file_name, raw_file, record};
 use crate::error::{Context, Error, Exit, Result};
 use crate::layout::Layout;
 
@@ -171,13 +171,12 @@ pub(super) fn fill(
             tree(staging.dir())
         }
         FileType::RegularFile => {
-            let mut head = vec![0; HEAD];
+            let mut head = [0; 512];
             let length = read_head(file, &mut head)?;
-            head.truncate(length);
-            if is_archive(&head) {
+            if is_archive(&head[..length]) {
                 archive(file, staging, options, progress)
             } else {
-                raw(file, &head, staging, options, progress)
+                raw(file, staging, options, progress)
             }
         }
         _ => Err(Error::failed("it is neither a directory nor a regular file")),
@@ -202,9 +201,7 @@ fn archive(file: &File, staging: &Staging, options: &Options<'_>, progress: &mut
     let name = first_name(file);
     if name.is_none() && is_compressed_raw(file) {
         let plain = spool(file, staging.dir())?;
-        let mut head = vec![0; HEAD];
-        let length = read_head(&plain, &mut head)?;
-        return raw(&plain, &head[..length], staging, options, progress);
+        return raw(&plain, staging, options, progress);
     }
     if !name.is_some_and(|name| may_have_images(&name)) {
         untagged(options)?;
@@ -258,12 +255,12 @@ fn first_name(file: &File) -> Option<Vec<u8>> {
     None
 }
 
-/// Is it a compressed file system? Of its size nothing is known yet.
+/// Is it a compressed file system, or disk with one? Of its size nothing is known yet.
 fn is_compressed_raw(file: &File) -> bool {
     let mut head = Vec::new();
     let reader = Part::whole(file).and_then(|part| Expanded::new(part, 0));
     let read = reader.is_ok_and(|reader| reader.take(HEAD as u64).read_to_end(&mut head).is_ok());
-    read && !has_checksum(&head) && recognize(&head, u64::MAX).is_ok()
+    read && !has_checksum(&head) && raw_file::begins_so(&head)
 }
 
 /// Unpacks what is compressed into a file without a name, as blobs lie in it in any order.
@@ -309,21 +306,13 @@ fn unpack(file: &File, staging: &Staging, progress: &mut Progress<'_>) -> Result
     tree(staging.dir())
 }
 
-fn raw(
-    file: &File,
-    head: &[u8],
-    staging: &Staging,
-    options: &Options<'_>,
-    progress: &mut Progress<'_>,
-) -> Result<Filled> {
+fn raw(file: &File, staging: &Staging, options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Filled> {
     untagged(options)?;
-    let length = file.metadata()?.len();
-    let superblock = recognize(head, length)?;
-    let copied = CopyOptions { total: Some(length), ..CopyOptions::default() };
-    copy::raw(file.as_fd(), staging.dir(), RAW, copied, progress)?;
+    let place = raw_file::find(file)?;
+    place.copy(file, staging.dir(), progress)?;
     let copy = super::access::open_file(staging.dir(), RAW)?;
     let content = digest::file(copy.as_fd())?;
-    let (fs, declared) = (Some(superblock.fs), Declared::default());
+    let (fs, declared) = (Some(place.fs), Declared::default());
     Ok(Filled { kind: Kind::Raw, fs, content, manifest: None, declared, vouched: None })
 }
 

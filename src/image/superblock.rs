@@ -222,7 +222,10 @@ fn other(image: &Bytes<'_>) -> String {
     ];
     let known = KNOWN.iter().find(|(offset, magic, _)| image.has(*offset, magic)).map(|(_, _, word)| *word);
     let found = known.unwrap_or(if image.0.iter().all(|&byte| byte == 0) { "empty" } else { "of an unknown kind" });
-    format!("it is {found}: soute takes ext4, xfs, btrfs, erofs and squashfs images, tar archives and directories")
+    format!(
+        "it is {found}: soute takes ext4, xfs, btrfs, erofs and squashfs images, disks with one of these in a GPT, tar archives \
+         and directories"
+    )
 }
 
 #[cfg(test)]

@@ -7,5 +7,6 @@ mod convert;
 mod cp;
 mod cut;
 mod moving;
+mod partition;
 mod size;
 mod snapshot;

@@ -5,6 +5,7 @@ mod decompress;
 mod disk;
 mod export;
 mod fuzz;
+mod gpt;
 mod import;
 mod lab;
 mod layout;

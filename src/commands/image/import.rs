@@ -20,7 +20,7 @@ use crate::output::amount;
 use crate::settings::Host;
 
 /// Brings into the store a directory, a tar archive (plain, gz, zst, xz, bz2), a raw file-system image (ext4, xfs, btrfs,
-/// erofs, squashfs), an OCI layout (a directory, or an archive of one), or an archive of `docker save` or `podman save`:
+/// erofs, squashfs) or a disk with one in a GPT, an OCI layout (a directory, or an archive of one), or an archive of `docker save` or `podman save`:
 /// which of them is seen by its content; or an image of a registry, or a file like these of a server, with SHA256SUMS and a signature beside it. An image in layers becomes one directory tree. What containers of the image do
 /// unless their definition says otherwise is what it declares itself, and what the flags declare over that.
 #[derive(Debug, Args)]
