@@ -20,6 +20,7 @@
 //! 11. [`audit`]: what a running container can do, by the kernel's word; shares nothing with what set it up.
 //! 12. [`doctor`]: what a host lacks for containers, and what a command has changed of it.
 //! 13. [`change`]: what has changed since the start, and what each change costs; pure.
+//! 14. [`events`]: what happens to containers, from systemd's signals and the journal.
 //!
 //! Beside that path: [`seccomp`], the table of system calls and the filter that is compiled from it, pure and used by the
 //! first four.
@@ -51,6 +52,7 @@ pub mod audit;
 pub mod doctor;
 
 pub mod change;
+pub mod events;
 
 pub mod commands;
 pub mod output;

@@ -86,6 +86,26 @@ pub fn of_properties(plan: &Plan, found: &[(String, Value)], origin: impl Fn(&st
     found.iter().filter_map(drift).collect()
 }
 
+/// What is another in a later snapshot of a container that has run all the while, in a line; empty where nothing is.
+pub fn told(before: &Plan, now: &Plan) -> String {
+    let value =
+        |(name, _, usual): &(&str, &str, Value)| ((*name).to_owned(), now.unit.get(name).unwrap_or(usual).clone());
+    let found: Vec<_> = KEYS.iter().map(value).collect();
+    let mut list: Vec<String> = Vec::new();
+    for change in of_properties(before, &found, |_| None) {
+        let side = |side: Option<String>| side.filter(|text| !text.is_empty()).unwrap_or_else(|| "none".to_owned());
+        list.push(format!("{} from {} to {}", change.field, side(change.old), side(change.new)));
+    }
+    let files = |plan: &Plan| -> BTreeMap<String, String> {
+        plan.sandbox.files.iter().map(|file| (file.target.clone(), file.content.clone())).collect()
+    };
+    let (old, new) = (files(before), files(now));
+    list.extend((before.links != now.links).then(|| "network".to_owned()));
+    list.extend(new.into_iter().filter(|(target, content)| old.get(target) != Some(content)).map(|(target, _)| target));
+    list.extend((before.labels != now.labels).then(|| "labels".to_owned()));
+    list.join(", ")
+}
+
 /// systemd pads the mask of CPUs, and forgets the name of a device that it has no limit for.
 fn same(wanted: &Value, found: &Value) -> bool {
     let trimmed = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);

@@ -13,7 +13,7 @@ mod held;
 pub use adopt::{adopt_definition, adopt_plan, properties};
 pub use class::{CLASSES, Class};
 pub use compare::{Definitions, Plans, compare};
-pub use drift::{HostLinks, KEYS, asked, of_links, of_properties};
+pub use drift::{HostLinks, KEYS, asked, of_links, of_properties, told};
 pub use fields::origin;
 pub use held::of_held;
 

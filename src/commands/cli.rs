@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, exec,
-    export, image, import, kill, list, logs, machine, network, pause, pull, reload, remove, restart, resume, run,
+    apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, events,
+    exec, export, image, import, kill, list, logs, machine, network, pause, pull, reload, remove, restart, resume, run,
     scale, set, shell, show, start, stats, status, stop, unit, up, verify, wait,
 };
 use crate::error::Result;
@@ -102,6 +102,13 @@ pub enum Verb {
     /// CPU in percent of one CPU, memory and tasks with their limits, rates of disks and links, and how much of the last ten
     /// seconds somebody in it waited for CPU, memory and I/O. What this kernel does not count is shown as -.
     Stats(stats::Stats),
+    /// Show what happens to containers.
+    ///
+    /// A line for each event, as it comes, until interrupted: starting, ready, reloaded, stopping, stopped, failed, restarting,
+    /// frozen, thawed, healthy, unhealthy and changed (by apply or set). Live they come from systemd's signals and from the
+    /// containers' states, so that no other process is needed. With --since, events of the past come first, from the journal;
+    /// those also have out-of-memory, and frozen only where soute pause has done it.
+    Events(events::Events),
     /// Run a command in a running container.
     ///
     /// It has the namespaces, limits and privileges of the payload. Flags of the command's own come after --.
@@ -242,6 +249,7 @@ impl Verb {
             Self::List(verb) => verb.run(host),
             Self::Status(verb) => verb.run(host),
             Self::Stats(verb) => verb.run(host),
+            Self::Events(verb) => verb.run(host),
             Self::Exec(verb) => verb.run(host),
             Self::Shell(verb) => verb.run(host),
             Self::Check(verb) => verb.run(host),

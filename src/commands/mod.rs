@@ -23,6 +23,7 @@ mod doctor;
 mod down;
 mod edit;
 mod enable;
+mod events;
 mod exec;
 mod export;
 mod facts;
@@ -67,6 +68,7 @@ mod up;
 mod usage;
 mod verify;
 mod wait;
+mod when;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{each, must_run, targets, unit};
 use crate::definition::types::Name;
 use crate::error::{Context, Result};
+use crate::logs;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -24,7 +25,10 @@ impl Resume {
         let manager = Manager::connect()?;
         each(&targets::containers(host, &self.names)?, |name| {
             must_run(host, &manager, name)?;
-            manager.thaw(&unit(name)).with_context(|| format!("cannot resume {name}"))
+            manager.thaw(&unit(name)).with_context(|| format!("cannot resume {name}"))?;
+            // systemd says nothing of it there.
+            let _ = logs::tell(name, &host.layout, "thawed", "<5>thawed");
+            Ok(())
         })
     }
 }

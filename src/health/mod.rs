@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-pub use state::{State, Status};
+pub use state::{FILE, State, Status};
 
 use crate::error::{Context, Error, Exit, Result};
 use crate::layout::Layout;
@@ -31,10 +31,10 @@ pub fn main(name: &str, layout: &Layout) -> Result<()> {
     after.write(layout, name)?;
     match step {
         Step::Nothing => Ok(()),
-        Step::Recovered => logs::say(name, layout, "<5>healthy again"),
-        Step::Healthy => logs::say(name, layout, "<5>healthy"),
+        Step::Recovered => logs::tell(name, layout, "healthy", "<5>healthy again"),
+        Step::Healthy => logs::tell(name, layout, "healthy", "<5>healthy"),
         Step::Unhealthy => {
-            logs::say(name, layout, &format!("<4>unhealthy: {}", after.last))?;
+            logs::tell(name, layout, "unhealthy", &format!("<4>unhealthy: {}", after.last))?;
             act(name, health.on_failure)
         }
     }

@@ -10,7 +10,8 @@ use crate::file;
 use crate::layout::Layout;
 use crate::plan::Health;
 
-const FILE: &str = "health.json";
+/// Beside the snapshot.
+pub const FILE: &str = "health.json";
 /// Far above what is written.
 const LARGEST: u64 = 1 << 16;
 /// Of what a check has said.

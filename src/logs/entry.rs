@@ -1,5 +1,8 @@
 //! Lines into entries of the journal's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 
+/// The MESSAGE_ID= of what soute itself says of a container; SOUTE_EVENT= is what it is about.
+pub const EVENT_ID: &str = "38e73227a16c43c38e80fb2c713afb70";
+
 /// Whose lines they are.
 #[derive(Debug)]
 pub struct Origin {
@@ -26,6 +29,12 @@ impl Origin {
         }
         header
     }
+}
+
+/// Fields by which an entry is found as an event.
+pub fn event(header: &mut Vec<u8>, what: &str) {
+    field(header, "MESSAGE_ID", EVENT_ID.as_bytes());
+    field(header, "SOUTE_EVENT", what.as_bytes());
 }
 
 /// One entry; none for an empty line, which journald does not keep either.

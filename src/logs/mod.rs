@@ -25,6 +25,8 @@ use crate::error::{Context, Error, Result};
 use crate::file;
 use crate::layout::Layout;
 use crate::plan::{MAIN_PID, Plan, Value};
+pub use entry::EVENT_ID;
+
 use entry::Origin;
 use lines::Lines;
 
@@ -62,6 +64,14 @@ pub fn drain(name: &str, layout: &Layout) -> Result<()> {
 /// A line of our own among those of the container; "<4>" before it makes it a warning.
 pub fn say(name: &str, layout: &Layout, line: &str) -> Result<()> {
     Journal::open(name, layout)?.send(line.as_bytes())
+}
+
+/// The same for what has happened to it, beside what systemd says: in the host's own journal, whatever namespace the
+/// container logs to. `soute events` reads it.
+pub fn tell(name: &str, layout: &Layout, event: &str, line: &str) -> Result<()> {
+    let mut journal = Journal::of_host(name, layout)?;
+    entry::event(&mut journal.header, event);
+    journal.send(line.as_bytes())
 }
 
 fn open(path: &Path, flags: i32) -> Result<File> {
@@ -117,7 +127,17 @@ struct Journal {
 }
 
 impl Journal {
+    /// Where the container logs to.
     fn open(name: &str, layout: &Layout) -> Result<Self> {
+        Self::of(name, layout, true)
+    }
+
+    /// Where systemd logs to.
+    fn of_host(name: &str, layout: &Layout) -> Result<Self> {
+        Self::of(name, layout, false)
+    }
+
+    fn of(name: &str, layout: &Layout, namespace: bool) -> Result<Self> {
         let state = layout.state(name);
         // The snapshot may be of another version, or gone: what was written is worth more than its namespace.
         let unit = Plan::read(&state).map(|plan| plan.unit).ok();
@@ -125,7 +145,7 @@ impl Journal {
             Some(Value::Text(text)) if !text.is_empty() => Some(text.clone()),
             _ => None,
         };
-        let directory = match text("LogNamespace") {
+        let directory = match text("LogNamespace").filter(|_| namespace) {
             Some(namespace) => format!("run/systemd/journal.{namespace}"),
             None => "run/systemd/journal".to_owned(),
         };

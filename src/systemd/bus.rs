@@ -10,7 +10,7 @@ use zbus::{Connection, DynamicType, Message, OwnedVariant, Type};
 use super::escape::unit_path;
 use super::failure::Failure;
 use super::private::Private;
-use super::runtime::Executor;
+use super::runtime::{Executor, Runtime};
 
 const PRIVATE: &str = "/run/systemd/private";
 const NAME: &str = "org.freedesktop.systemd1";
@@ -37,8 +37,20 @@ impl Bus {
     /// Root talks to PID 1 without a broker: a quarter of the latency, no limit of 128 pending calls, and it works
     /// while dbus-daemon is down. Everyone else goes over the bus, where polkit decides.
     pub(super) fn open() -> Result<Self, Failure> {
+        Self::over(rustix::process::geteuid().is_root() && Path::new(PRIVATE).exists())
+    }
+
+    /// For who listens for long, and may be slow to read: the bus keeps what comes meanwhile, for this connection alone.
+    /// Over the private socket everybody's signals would wait. Root has that one where there is no bus.
+    pub(super) fn open_shared() -> Result<Self, Failure> {
+        Self::over(false).or_else(|failure| match failure {
+            Failure::Lost(_) if Path::new(PRIVATE).exists() => Self::open(),
+            failure => Err(failure),
+        })
+    }
+
+    fn over(private: bool) -> Result<Self, Failure> {
         let executor = Executor::default();
-        let private = rustix::process::geteuid().is_root() && Path::new(PRIVATE).exists();
         let builder = if private {
             let socket = Private::connect(Path::new(PRIVATE), &executor.runtime()).map_err(zbus::Error::from)?;
             Builder::socket(socket).p2p()
@@ -54,6 +66,10 @@ impl Bus {
         Ok(bus)
     }
 
+    pub(super) fn runtime(&self) -> Runtime {
+        self.executor.runtime()
+    }
+
     /// Runs calls on this connection to their end.
     pub(super) fn block_on<T>(&self, calls: impl Future<Output = T>) -> T {
         self.executor.block_on(calls)
@@ -64,7 +80,12 @@ impl Bus {
     where
         R: DeserializeOwned + Type,
     {
-        read(&self.call(PATH, MANAGER, method, body).await?)
+        read(&self.reply(method, body).await?)
+    }
+
+    /// The same with the message, which has its place among the signals.
+    pub(super) async fn reply(&self, method: &str, body: &(impl Serialize + DynamicType)) -> Result<Message, Failure> {
+        self.call(PATH, MANAGER, method, body).await
     }
 
     /// One property of a unit.
@@ -90,6 +111,6 @@ impl Bus {
     }
 }
 
-fn read<R: DeserializeOwned + Type>(reply: &Message) -> Result<R, Failure> {
+pub(super) fn read<R: DeserializeOwned + Type>(reply: &Message) -> Result<R, Failure> {
     Ok(reply.body().deserialize::<R>()?)
 }

@@ -24,7 +24,7 @@ impl Code {
 }
 
 /// How a service ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ended {
     /// systemd's word: "success", "exit-code", "signal", "oom-kill", "timeout", …
     pub result: String,

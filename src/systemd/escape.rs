@@ -15,9 +15,38 @@ pub(super) fn unit_path(name: &str) -> String {
     path
 }
 
+/// The unit of an object; none if it is no unit's.
+pub(super) fn unit_of(path: &str) -> Option<String> {
+    let mut escaped = path.strip_prefix("/org/freedesktop/systemd1/unit/")?;
+    let mut name = Vec::new();
+    while let Some((&first, _)) = escaped.as_bytes().split_first() {
+        let (byte, length) = match first {
+            b'_' => (u8::from_str_radix(escaped.get(1..3)?, 16).ok()?, 3),
+            byte => (byte, 1),
+        };
+        name.push(byte);
+        escaped = escaped.get(length..)?;
+    }
+    String::from_utf8(name).ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::unit_path;
+    use super::{unit_of, unit_path};
+
+    #[test]
+    fn a_path_leads_back_to_its_unit() {
+        for unit in ["soute@web-1.service", "1a.slice", "soute-health@db.timer"] {
+            assert_eq!(unit_of(&unit_path(unit)).as_deref(), Some(unit));
+        }
+        for path in [
+            "/org/freedesktop/systemd1/job/7",
+            "/org/freedesktop/systemd1/unit/a_4",
+            "/org/freedesktop/systemd1/unit/_zz",
+        ] {
+            assert_eq!(unit_of(path), None);
+        }
+    }
 
     #[test]
     fn everything_but_letters_and_digits_is_escaped() {

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use crate::error::{Context, Error, Result};
 
 /// The waits between tries: about 15 s in all, as runc found to be enough for a busy host's daemon-reexec.
-const BACK_OFF: [u64; 7] = [20, 80, 300, 600, 2000, 4000, 8000];
+pub(super) const BACK_OFF: [u64; 7] = [20, 80, 300, 600, 2000, 4000, 8000];
 
 /// The service manager. Each operation has a connection of its own, as root to PID 1 itself, else over the system bus.
 pub struct Manager {

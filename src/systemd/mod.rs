@@ -6,6 +6,7 @@ mod bus;
 mod ended;
 mod escape;
 mod failure;
+mod follow;
 mod header;
 mod job;
 mod journal;
@@ -24,6 +25,7 @@ mod wait;
 mod watch;
 
 pub use ended::{Code, Ended};
+pub use follow::{Change, Follow, News, Wake};
 pub use job::Whom;
 pub use machine::Machine;
 pub use manager::{Keep, Manager};

@@ -87,6 +87,13 @@ impl Drop for Executor {
 }
 
 impl Shared {
+    /// Wakes a task once, when one of `events` has come to a descriptor.
+    fn wake(&self, source: &IoSource, events: PollFlags, context: &Context<'_>) {
+        let mut waiting = lock(&self.waiting);
+        waiting.retain(|wait| (wait.source.as_raw_fd(), wait.events) != (source.as_raw_fd(), events));
+        waiting.push(Waiting { source: source.clone(), events, waker: context.waker().clone() });
+    }
+
     /// Waits until a descriptor is ready. No other thread wakes anything here, so nothing else can happen.
     fn wait(&self) {
         let mut waiting = mem::take(&mut *lock(&self.waiting));
@@ -111,6 +118,16 @@ impl Runtime {
     /// Watches a descriptor that is in non-blocking mode.
     pub(super) fn watch(&self, source: IoSource) -> Source {
         Source { source, shared: Arc::downgrade(&self.0) }
+    }
+
+    /// Whether one of `events`, an error or a hang-up has come to a descriptor; if not, the task is woken when it has.
+    pub(super) fn poll_events(&self, source: &IoSource, events: PollFlags, context: &Context<'_>) -> bool {
+        let mut one = [PollFd::new(source.as_fd(), events)];
+        let has_come = poll(&mut one, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
+        if !has_come {
+            self.0.wake(source, events, context);
+        }
+        has_come
     }
 }
 
@@ -153,9 +170,7 @@ impl PollIo for Source {
         }
         let events = if interest == Interest::Readable { PollFlags::POLLIN } else { PollFlags::POLLOUT };
         let Some(shared) = self.shared.upgrade() else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
-        let mut waiting = lock(&shared.waiting);
-        waiting.retain(|wait| (wait.source.as_raw_fd(), wait.events) != (self.source.as_raw_fd(), events));
-        waiting.push(Waiting { source: self.source.clone(), events, waker: context.waker().clone() });
+        shared.wake(&self.source, events, context);
         Poll::Pending
     }
 }

@@ -1,8 +1,9 @@
 //! What systemd says of units: the list in one call, and single properties.
 
+use zbus::message::Sequence;
 use zbus::{OwnedObjectPath, OwnedVariant};
 
-use super::bus::{Bus, SERVICE, UNIT};
+use super::bus::{Bus, SERVICE, UNIT, read};
 use super::failure::Failure;
 use super::manager::Manager;
 use super::value::{self, value};
@@ -51,13 +52,23 @@ pub(super) async fn snapshot(bus: &Bus, unit: &str) -> Result<UnitStatus, Failur
     rows.into_iter().next().map(status).ok_or_else(|| Failure::NoSuchUnit(format!("{unit} is no unit name")))
 }
 
+/// All loaded units whose names match a shell pattern.
+pub(super) async fn matching(bus: &Bus, pattern: &str) -> Result<Vec<UnitStatus>, Failure> {
+    Ok(matching_at(bus, pattern).await?.0)
+}
+
+/// The same, and which message has said so.
+pub(super) async fn matching_at(bus: &Bus, pattern: &str) -> Result<(Vec<UnitStatus>, Sequence), Failure> {
+    let none: Vec<&str> = vec![];
+    let reply = bus.reply("ListUnitsByPatterns", &(none, vec![pattern])).await?;
+    let rows: Vec<Row> = read(&reply)?;
+    Ok((rows.into_iter().map(status).collect(), reply.recv_position()))
+}
+
 impl Manager {
     /// All loaded units whose names match a shell pattern, in one call.
     pub fn list(&self, pattern: &str) -> Result<Vec<UnitStatus>> {
-        let none: Vec<&str> = vec![];
-        let rows: Vec<Row> =
-            self.run(async |bus| bus.manager("ListUnitsByPatterns", &(none.clone(), vec![pattern])).await)?;
-        Ok(rows.into_iter().map(status).collect())
+        Ok(self.run(async |bus| matching(bus, pattern).await)?)
     }
 
     /// One unit, loaded or not.

@@ -136,13 +136,13 @@ impl Watch {
     }
 }
 
-async fn stream(bus: &Bus, rule: MatchRule<'_>) -> Result<MessageStream, Failure> {
+pub(super) async fn stream(bus: &Bus, rule: MatchRule<'_>) -> Result<MessageStream, Failure> {
     // A full queue stops the connection's reader, and with it the reply that we may be waiting for instead.
     let capacity = NonZeroUsize::new(1024);
     Ok(MessageStream::for_match_rule(rule.into_owned(), &bus.connection, capacity).await?)
 }
 
-fn received(message: Option<zbus::Result<Message>>) -> Result<Message, Failure> {
+pub(super) fn received(message: Option<zbus::Result<Message>>) -> Result<Message, Failure> {
     match message {
         Some(message) => Ok(message?),
         None => Err(Failure::Lost("systemd closed the connection".to_owned())),

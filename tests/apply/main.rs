@@ -6,6 +6,7 @@ mod lab;
 mod apply;
 mod credentials;
 mod diff;
+mod events;
 mod fields;
 mod pause;
 mod set;

@@ -11,6 +11,7 @@ use crate::definition::load::Loaded;
 use crate::dhcp;
 use crate::error::{Error, Exit, Result};
 use crate::instances;
+use crate::logs;
 use crate::names;
 use crate::network;
 use crate::plan::{self, Plan};
@@ -74,6 +75,9 @@ impl Next {
         }
         if self.plan != current.runs {
             self.plan.write(&state)?;
+            let told = change::told(&current.runs, &self.plan);
+            // Done it is, whether the journal hears of it or not.
+            let _ = logs::tell(&current.name, &host.layout, "changed", &format!("<5>changed: {told}"));
         }
         if self.plan.links != current.runs.links {
             let addresses = self.plan.addresses();
