@@ -14,27 +14,41 @@ use crate::error::{Error, Exit, Result};
 use crate::plan::Publish;
 use crate::systemd::{Manager, Start};
 
+/// Who holds a socket whose unit is not active.
+const MANAGER: &str = "process 1 (systemd)";
+/// How long a port may be in hands that nobody can name before it is somebody's.
+const PASSING: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// An error for the first port that cannot be opened. systemd would say no more than that a socket unit has failed; and of
 /// UDP not even that, as it lets two sockets share a port there.
 pub fn refuse_taken(manager: &Manager, ports: &[Publish]) -> Result<()> {
     for port in ports {
-        for address in &port.addresses {
-            let Err(errno) = try_bind(*address, port.protocol) else { continue };
-            let shown = format!("{address}/{}", port.protocol.as_str());
-            match errno {
-                Errno::ADDRINUSE => match holder(manager, *address, port)? {
-                    // Of an earlier start, about to go; or somebody else starts it at this moment.
-                    Some(holder) if holder == port.socket() => {}
-                    holder => {
-                        let holder = holder.map_or("somebody else".to_owned(), |unit| named(&unit));
-                        return Err(Error::failed(format!("port {shown} is taken by {holder}")));
-                    }
-                },
-                Errno::ADDRNOTAVAIL => {
-                    return Err(Error::failed(format!("cannot open port {shown}: this host has no such address")));
+        port.addresses.iter().try_for_each(|address| refuse_if_taken(manager, *address, port))?;
+    }
+    Ok(())
+}
+
+fn refuse_if_taken(manager: &Manager, address: SocketAddr, port: &Publish) -> Result<()> {
+    let shown = format!("{address}/{}", port.protocol.as_str());
+    let begin = Instant::now();
+    while let Err(errno) = try_bind(address, port.protocol) {
+        match errno {
+            Errno::ADDRINUSE => match holder(manager, address, port)? {
+                // Of an earlier start, about to go; or somebody else starts it at this moment.
+                Some(holder) if holder == port.socket() => return Ok(()),
+                // It went between the two questions, or PID 1 is closing it; or another start tries as we do.
+                None if begin.elapsed() < PASSING => std::thread::sleep(PAUSE),
+                Some(holder) if holder == MANAGER && begin.elapsed() < PASSING => std::thread::sleep(PAUSE),
+                holder => {
+                    let holder = holder.map_or("somebody else".to_owned(), |unit| named(&unit));
+                    return Err(Error::failed(format!("port {shown} is taken by {holder}")));
                 }
-                errno => return Err(Error::failed(format!("cannot open port {shown}: {}", Error::from(errno)))),
+            },
+            Errno::ADDRNOTAVAIL => {
+                return Err(Error::failed(format!("cannot open port {shown}: this host has no such address")));
             }
+            errno => return Err(Error::failed(format!("cannot open port {shown}: {}", Error::from(errno)))),
         }
     }
     Ok(())

@@ -15,4 +15,6 @@ mod names;
 mod networkd;
 mod prove;
 mod publish;
+mod scale;
 mod shared;
+mod soak;
