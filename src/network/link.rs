@@ -195,15 +195,17 @@ pub fn create(link: &Link, port: &Port, bridge: &Bridge, netns: BorrowedFd<'_>) 
 }
 
 /// What a new link cannot be given at its birth: the alias, and no IPv6 link-local address on the host end, whose
-/// multicast goes to every port (1000 ports: 4 s instead of 1). It has no carrier yet, so no such address is there.
+/// multicast goes to every port (1000 ports: 4 s instead of 1). It has no carrier yet, so no such address is there. In one
+/// message, as each waits for the lock that all who make links wait for; a kernel without IPv6 refuses it before it does
+/// anything, and takes the alias alone.
 pub fn dress(host_name: &str) -> [Request; 2] {
-    let set = |attribute, tolerated| Request {
-        action: format!("cannot set up link {host_name}"),
-        message: RouteNetlinkMessage::SetLink(message(0, vec![LinkAttribute::IfName(host_name.to_owned()), attribute])),
-        flags: 0,
-        tolerated,
+    let set = |attributes: Vec<_>| {
+        let attributes = [LinkAttribute::IfName(host_name.to_owned())].into_iter().chain(attributes).collect();
+        let message = RouteNetlinkMessage::SetLink(message(0, attributes));
+        Request { action: format!("cannot set up link {host_name}"), message, flags: 0, tolerated: None }
     };
-    [set(LinkAttribute::IfAlias(ALIAS.to_owned()), None), set(no_link_local(), Some(Errno::EAFNOSUPPORT))]
+    let alias = || LinkAttribute::IfAlias(ALIAS.to_owned());
+    [set(vec![alias(), no_link_local()]), set(vec![alias()])]
 }
 
 /// The message that removes a link.

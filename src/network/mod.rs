@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc::RTMGRP_LINK;
+use nix::net::if_::if_nametoindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::definition::types::Cidr;
@@ -124,7 +125,11 @@ impl Netlink {
 
     /// What a new port cannot be given at its birth.
     fn set_up(&mut self, link: &Link, port: &Port, bridge: &Bridge) -> Result<()> {
-        self.socket.run(&link::dress(&port.host_name))?;
+        let [whole, without_ipv6] = link::dress(&port.host_name);
+        match self.socket.one(&whole) {
+            Err(refusal) if refusal.errno == Errno::EAFNOSUPPORT => self.socket.run(&[without_ipv6])?,
+            other => other.context(&whole.action)?,
+        }
         if !port::has_options(port) && link.rate_in.is_none() {
             return Ok(());
         }
@@ -162,13 +167,12 @@ impl Netlink {
     /// Inside the container's namespace: raises lo and every link, adds addresses and routes, all in one call.
     pub fn configure_inside(&mut self, links: &[Link]) -> Result<()> {
         // An index cannot be chosen at birth (veth_newlink takes the peer's only together with the host end's), nor
-        // guessed: where fb_tunnels_only_for_init_net is 0, namespaces are born with tunl0, sit0 and the like.
-        let found = link::list(&mut self.socket)?;
-        let indexed = links.iter().map(|link| {
-            let index = found.iter().find(|found| found.name == link.name).map(|found| found.index);
-            index
-                .map(|index| (index, link))
-                .ok_or_else(|| Error::failed(format_args!("link {} is not there", link.name)))
+        // guessed: where fb_tunnels_only_for_init_net is 0, namespaces are born with tunl0, sit0 and the like. Asked for by
+        // ioctl, which unlike RTM_GETLINK takes no lock that those who make links hold.
+        let indexed = links.iter().map(|link| match if_nametoindex(link.name.as_str()) {
+            Ok(index) => Ok((index, link)),
+            Err(Errno::ENODEV) => Err(Error::failed(format_args!("link {} is not there", link.name))),
+            Err(errno) => Err(errno).with_context(|| format!("cannot look up link {}", link.name)),
         });
         let requests = inside::requests(&indexed.collect::<Result<Vec<_>>>()?)?;
         match links.iter().any(|link| link.port().is_none()) {
@@ -182,6 +186,9 @@ impl Netlink {
     pub fn wait_for_ports(&mut self, links: &[Link]) -> Result<()> {
         let used = |link: &&Link| !link.addresses.is_empty() || link.awaits_lease();
         for port in links.iter().filter(used).filter_map(Link::port) {
+            // Who asks whether there is a carrier has the kernel see to it there and then (linkwatch_sync_dev, Linux 6.7). On
+            // a busy host its own worker may have to wait for a processor.
+            let _ = std::fs::read(format!("/sys/class/net/{}/carrier", port.host_name));
             let mut tries = 0;
             while tries < PORT_TRIES && self.own_port(port)?.disabled {
                 std::thread::sleep(PORT_PAUSE);
@@ -335,7 +342,8 @@ pub fn suits(bridge: &Bridge, port: &Port) -> Result<()> {
 fn explain(refusal: Refusal, link: &Link, port: &Port) -> Error {
     match refusal.errno {
         Errno::EXFULL => Error::failed(format_args!(
-            "bridge {} has {BRIDGE_PORTS} ports, and the kernel allows no more: use a second bridge",
+            "bridge {} has {BRIDGE_PORTS} ports, and the kernel allows no more: use a second bridge, joined to this one by \
+             a veth or with a network of its own, see BRIDGES in soute(8)",
             port.bridge
         )),
         Errno::EOPNOTSUPP => Error::failed(format_args!("{}: has the kernel no veth?", Error::from(refusal))),

@@ -334,7 +334,8 @@ fn the_1024th_port_is_told_of_the_limit() {
     assert_eq!(number, 1023);
     assert_eq!(
         refused,
-        "cannot create link vb-1023 on bridge br0: bridge br0 has 1023 ports, and the kernel allows no more: use a second bridge"
+        "cannot create link vb-1023 on bridge br0: bridge br0 has 1023 ports, and the kernel allows no more: \
+         use a second bridge, joined to this one by a veth or with a network of its own, see BRIDGES in soute(8)"
     );
     assert_eq!(netlink.links_of_ours().unwrap().len(), 1023, "the refused one left nothing");
 }
@@ -400,6 +401,7 @@ fn a_wire_is_quick() {
     outside.sort();
     inside.sort();
     println!("attach {:?}, configure_inside {:?} (medians of 101)", outside[50], inside[50]);
-    // Moving a device between namespaces takes 16 to 20 ms: that this never creeps in is what is tested.
-    assert!(outside[50] < Duration::from_millis(5), "attach took {:?}", outside[50]);
+    // Moving a device between namespaces takes 16 to 20 ms, each time: that this never creeps in is what is tested. A busy
+    // machine is slower most of the time; `make bench-network` has the limits.
+    assert!(outside[0] < Duration::from_millis(5), "attach took {:?}", outside[0]);
 }
