@@ -31,7 +31,11 @@ impl Fields {
     pub fn of(definition: &Definition) -> Self {
         let mut fields = Self::default();
         // Only a map with keys that are not strings cannot be written, and there is none.
-        let value = serde_json::to_value(definition).unwrap_or_default();
+        let mut value = serde_json::to_value(definition).unwrap_or_default();
+        // The first is of all containers of the definition, and the second is in what it replaces.
+        for key in ["replicas", "variables"] {
+            value.as_object_mut().map(|table| table.remove(key));
+        }
         fields.add(&value, "", "");
         fields
     }

@@ -125,10 +125,22 @@ pub fn unit(name: &str) -> String {
 
 /// Exit status 4 for a name that neither a definition, nor a disk, nor systemd knows.
 pub fn must_exist(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
+    must_be_one(host, name)?;
     let known = search::find(&host.layout, name)?.is_some()
         || disks::open(&host.layout, name)?.is_some()
         || manager.status(&unit(name))?.load != "not-found";
     if known { Ok(()) } else { Err(Error::new(Exit::NotFound, format!("no container is called {name}"))) }
+}
+
+/// Exit status 4 for a definition with replicas, which is no container itself.
+pub fn must_be_one(host: &Host, name: &Name) -> Result<()> {
+    let Some(replicas) = targets::replicas(host, name)? else { return Ok(()) };
+    let message = match &replicas[..] {
+        [] => format!("{name} is no container now: it has replicas = 0"),
+        [one] => format!("{name} is the container {one}"),
+        [first, .., last] => format!("{name} is {} containers, {first} to {last}", replicas.len()),
+    };
+    Err(Error::new(Exit::NotFound, message))
 }
 
 /// Exit status 3 for a container that is not running.

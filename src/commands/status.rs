@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::boot::Boot;
 use super::inventory::{self, Entry, Inventory};
-use super::{logs, must_exist, unit};
+use super::{logs, must_exist, targets, unit};
 use crate::definition::search;
 use crate::definition::types::{Name, escaped};
 use crate::dhcp;
@@ -23,7 +23,7 @@ use crate::systemd::{Manager, Properties};
 /// Shows everything about a container: definition, unit, disk, links, limits with their use, boot, last exit, log.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// The container.
+    /// The container, or a definition with replicas.
     name: Name,
     /// How many lines of its log.
     #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
@@ -44,8 +44,23 @@ const PROPERTIES: [&str; 10] = [
 ];
 
 impl Status {
-    /// As `systemctl status` ends: 0 for a container that runs, 3 for one that does not.
+    /// As `systemctl status` ends: 0 for a container that runs, 3 for one that does not. Of a definition with replicas one
+    /// after the other is shown.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
+        let replicas = targets::replicas(host, &self.name)?.unwrap_or_default();
+        if replicas.is_empty() {
+            return self.show(host);
+        }
+        let mut status = ExitCode::SUCCESS;
+        for (index, name) in replicas.into_iter().enumerate() {
+            stdout::write(if index > 0 { "\n" } else { "" })?;
+            let shown = Self { name, lines: self.lines }.show(host)?;
+            status = if status == ExitCode::SUCCESS { shown } else { status };
+        }
+        Ok(status)
+    }
+
+    fn show(&self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
         let kept = manager.keep();
         must_exist(host, &manager, &self.name)?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{definitions, settled, unit};
+use super::{definitions, must_be_one, settled, unit};
 use crate::definition::types::{Name, escaped};
 use crate::error::{Context, Result};
 use crate::output::stdout;
@@ -33,6 +33,7 @@ pub struct Unit {
 impl Unit {
     /// Of a container that runs, the snapshot that it was started from counts.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
+        must_be_one(host, &self.name).with_context(|| format!("cannot show the unit of {}", self.name))?;
         let manager = definitions::manager(host)?;
         let running = match &manager {
             Some(manager) => !matches!(manager.status(&unit(&self.name))?.active.as_str(), "inactive" | "failed"),

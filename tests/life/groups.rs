@@ -24,6 +24,10 @@ fn replicas_are_containers_of_one_definition(lab: &Lab) {
         soute start farm
         is "farm-1 farm-2 farm-3" "$(soute list -q farm | xargs)"
         lacks "$(soute list -q | xargs)" "farm "
+        # What is of one container says that it is several.
+        has "$(fails 125 soute exec farm true)" "farm is 3 containers, farm-1 to farm-3"
+        fails 4 soute unit farm >/dev/null
+        is "farm-1 farm-2 farm-3" "$(soute status -n 0 farm | grep ^farm | xargs)"
         env() { soute exec "$1" -- env; }
         has "$(env farm-2)" "WHO=farm-2"
         has "$(env farm-3)" "N=3"
@@ -93,6 +97,9 @@ fn scaling_starts_new_ones_and_keeps_the_disks_of_old_ones(lab: &Lab) {
         soute scale many=3
         is kept "$(soute exec many-3 -- cat /file)"
         is "$first" "$(pid many-1)"
+        # How many others there are is no change of one.
+        lacks "$(marked many-1)" changed
+        soute diff many
         soute scale many=0
         is "" "$(soute list -q many)"
         fails 2 soute scale many >/dev/null

@@ -45,8 +45,10 @@ impl Plan {
     }
 }
 
-/// Of everything that a container is made from, but for files that the definition only names.
+/// Of everything that a container is made from, but for files that the definition only names; how many others there are,
+/// and what is replaced already, it is not made from.
 pub fn fingerprint(definition: &Definition, image_environment: &[(String, String)]) -> String {
+    let definition = Definition { replicas: None, variables: Default::default(), ..definition.clone() };
     // Only a map with keys that are not strings cannot be written, and there is none.
     let text = serde_json::to_string(&(definition, image_environment)).unwrap_or_default();
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
