@@ -199,7 +199,7 @@ pub enum Verb {
     Network(network::Network),
     /// Make, list and remove bridges.
     Bridge(bridge::Bridge),
-    /// List, count and reset what containers run on.
+    /// List, count, keep, bring back, grow and reset what containers run on.
     Disk(disk::Disk),
     /// Write a container to a file, for another machine.
     ///

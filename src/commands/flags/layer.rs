@@ -3,7 +3,7 @@
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::Flags;
-use super::pairs::{MOUNT, NETWORK, number, pair, published};
+use super::pairs::{MOUNT, NETWORK, device, number, pair, published, volume};
 use crate::error::{Error, Result};
 
 /// A document that grows by keys such as "limits.memory".
@@ -116,17 +116,35 @@ impl Flags {
         self.environment(&mut layer)?;
         self.limits(&mut layer)?;
         self.network(&mut layer)?;
-        for mount in &self.mount {
-            let mut table = MOUNT.table(mount)?;
+        self.mounts(&mut layer)?;
+        self.ends(&mut layer);
+        self.security(&mut layer)?;
+        Ok(layer)
+    }
+
+    fn mounts(&self, layer: &mut Layer) -> Result<()> {
+        let mounts = self.mount.iter().map(|mount| MOUNT.table(mount));
+        let tmpfs = |target: &String| [("type", "tmpfs"), ("target", target.as_str())].into_iter().collect();
+        let tmpfs = self.tmpfs.iter().map(|target| Ok(tmpfs(target)));
+        for table in mounts.chain(self.volume.iter().map(|text| volume(text))).chain(tmpfs) {
+            let mut table = table?;
             if let Some(path) = table.get("source").and_then(Value::as_str).filter(|path| path.starts_with('.')) {
                 let path = absolute(path)?;
                 table.insert("source", path.into());
             }
             layer.entry("mount", table);
         }
-        self.ends(&mut layer);
-        self.security(&mut layer)?;
-        Ok(layer)
+        for text in &self.device {
+            layer.entry("device", device(text)?);
+        }
+        for word in &self.credential {
+            let (name, path) = pair("--credential", word)?;
+            let file: InlineTable = [("file", absolute(path)?)].into_iter().collect();
+            if let Some(table) = layer.table(&["credentials"]) {
+                table.insert(name, Item::Value(file.into()));
+            }
+        }
+        Ok(())
     }
 
     fn process(&self, layer: &mut Layer) -> Result<()> {
@@ -154,6 +172,7 @@ impl Flags {
         if self.read_only {
             layer.set("disk.mode", "read-only");
         }
+        layer.text_of("disk.size", self.disk_size.as_ref());
     }
 
     /// A name without a value is the caller's variable, or nothing where the caller has none.

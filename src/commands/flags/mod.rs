@@ -50,7 +50,7 @@ pub struct Flags {
     /// Who is PID 1: none, reaper or image.
     #[arg(long, value_name = "WHO")]
     init: Option<String>,
-    /// When it counts as started: exec or notify.
+    /// When it counts as started: exec or notify (healthy needs a definition).
     #[arg(long, value_name = "WHEN")]
     ready: Option<String>,
     /// Time to be ready.
@@ -73,6 +73,9 @@ pub struct Flags {
     /// The image itself, read-only and shared: --disk-mode read-only.
     #[arg(long, conflicts_with = "disk_mode")]
     read_only: bool,
+    /// Grow the file system of its raw disk to this.
+    #[arg(long, value_name = "SIZE")]
+    disk_size: Option<String>,
 
     /// At most so much memory: a size, or a share of the host's.
     #[arg(short, long, value_name = "SIZE")]
@@ -145,6 +148,18 @@ pub struct Flags {
     /// A mount: source=/srv/www,target=/var/www,read-only; or type=tmpfs or volume.
     #[arg(long, value_name = "KEY=VALUE,…")]
     mount: Vec<String>,
+    /// The same in short: /srv/www:/var/www:ro, or the name of a volume in place of the path.
+    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
+    volume: Vec<String>,
+    /// Memory mounted there.
+    #[arg(long, value_name = "TARGET")]
+    tmpfs: Vec<String>,
+    /// A device of the host: /dev/fuse, /dev/ttyS0:/dev/modem:rw; or source=/dev/fuse,missing=skip.
+    #[arg(long, value_name = "SOURCE[:TARGET[:ACCESS]]")]
+    device: Vec<String>,
+    /// A secret from a file of the host, below /run/credentials.
+    #[arg(long, value_name = "NAME=PATH")]
+    credential: Vec<String>,
 
     /// Start it again when it ends: systemd's no, on-failure, always, …
     #[arg(long, value_name = "POLICY")]

@@ -66,6 +66,53 @@ pub fn published(text: &str) -> Result<InlineTable> {
     Ok(table)
 }
 
+/// --device, where it is not written as podman has it.
+const DEVICE: Pairs = Pairs {
+    flag: "--device",
+    aliases: &[("src", "source"), ("dst", "target"), ("destination", "target")],
+    lists: &[],
+    flags: &[],
+    numbers: &[],
+};
+
+/// "/dev/fuse", "/dev/ttyS0:/dev/modem:rw", or pairs.
+pub fn device(text: &str) -> Result<InlineTable> {
+    if text.contains('=') {
+        return DEVICE.table(text);
+    }
+    Ok(["source", "target", "access"].into_iter().zip(text.splitn(3, ':')).collect())
+}
+
+/// "/srv/www:/var/www", "data:/var/lib/data", "/srv/www:/var/www:ro,noexec".
+pub fn volume(text: &str) -> Result<InlineTable> {
+    let refuse = |what: &str| {
+        let shown = crate::definition::types::escaped(text);
+        Error::new(Exit::Usage, format!("--volume: \"{shown}\" {what}"))
+    };
+    let mut parts = text.splitn(3, ':');
+    let (Some(source), Some(target)) = (parts.next().filter(|source| !source.is_empty()), parts.next()) else {
+        return Err(refuse("is not SOURCE:TARGET, a path or the name of a volume, and where it is mounted"));
+    };
+    let mut table: InlineTable = [("source", source), ("target", target)].into_iter().collect();
+    if !source.starts_with(['/', '.']) {
+        table.insert("type", "volume".into());
+    }
+    let mut options = Vec::new();
+    for option in parts.next().into_iter().flat_map(|options| options.split(',')) {
+        match option {
+            "ro" => drop(table.insert("read-only", true.into())),
+            "rw" => {}
+            "nosuid" | "nodev" => {}
+            "noexec" | "noatime" => options.push(option),
+            _ => return Err(refuse("has options other than ro, rw, noexec and noatime; --mount has more")),
+        }
+    }
+    if !options.is_empty() {
+        table.insert("options", ["nosuid", "nodev"].into_iter().chain(options).collect::<Array>().into());
+    }
+    Ok(table)
+}
+
 impl Pairs {
     /// The table that the words stand for.
     pub fn table(&self, text: &str) -> Result<InlineTable> {

@@ -125,6 +125,7 @@ const ALL: &[&str] = &[
     "--wants=cache",
     "--after=network-online.target",
     "--disk-mode=fresh",
+    "--disk-size=2G",
     "--memory=50%",
     "--memory-high=1G",
     "--memory-low=1M",
@@ -148,6 +149,10 @@ const ALL: &[&str] = &[
     "--host=db=10.0.0.3",
     "--sysctl=net.core.somaxconn=9",
     "--mount=source=data,target=/data,type=volume",
+    "--volume=/srv/www:/var/www:ro",
+    "--tmpfs=/scratch",
+    "--device=/dev/fuse:/dev/fuse:rw",
+    "--credential=key=/etc/keys/db",
     "--restart=always",
     "--restart-delay=2s",
     "--stop-signal=SIGQUIT",
@@ -176,4 +181,29 @@ fn every_flag_is_a_key_of_the_definition() {
     let loaded: load::Loaded = loaded.unwrap_or_else(|faults| panic!("{:#?}", faults.0));
     assert_eq!(loaded.definition.limits.cpus.to_string(), "0.5");
     assert_eq!(loaded.definition.network[0].mtu, Some(1500));
+}
+
+#[test]
+fn volumes_devices_and_secrets_are_written_as_elsewhere() {
+    same(
+        &[
+            "-v",
+            "/srv/www:/var/www:ro,noexec",
+            "--volume=data:/data",
+            "--tmpfs=/scratch",
+            "--device=/dev/fuse",
+            "--device=/dev/ttyS0:/dev/modem:r",
+            "--device=src=/dev/kvm,missing=skip",
+            "--credential=key=/etc/keys/db",
+            "--disk-size=2G",
+        ],
+        "image = \"busybox\"\n\n[disk]\nsize = \"2G\"\n\n[[mount]]\nsource = \"/srv/www\"\ntarget = \"/var/www\"\nread-only = true\n\
+         options = [\"nosuid\", \"nodev\", \"noexec\"]\n\n[[mount]]\nsource = \"data\"\ntarget = \"/data\"\ntype = \"volume\"\n\n\
+         [[mount]]\ntype = \"tmpfs\"\ntarget = \"/scratch\"\n\n[[device]]\nsource = \"/dev/fuse\"\n\n\
+         [[device]]\nsource = \"/dev/ttyS0\"\ntarget = \"/dev/modem\"\naccess = \"r\"\n\n\
+         [[device]]\nsource = \"/dev/kvm\"\nmissing = \"skip\"\n\n[credentials]\nkey = { file = \"/etc/keys/db\" }\n",
+    );
+    for bad in ["--volume=/srv", "--volume=:/x", "--volume=/a:/b:Z", "--credential=/etc/keys/db"] {
+        assert_eq!(text(&[bad]).unwrap_err().exit(), Exit::Usage, "{bad}");
+    }
 }
