@@ -9,6 +9,7 @@ mod bridges;
 mod dhcp;
 mod doctor;
 mod in_use;
+mod farm;
 mod links;
 mod machined;
 mod names;
