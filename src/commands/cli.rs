@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use super::{
     apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, events,
-    exec, export, image, import, kill, list, logs, machine, network, pause, pull, reload, remove, restart, resume, run,
-    scale, set, shell, show, start, stats, status, stop, unit, up, verify, wait,
+    exec, export, image, import, kill, list, logs, machine, network, pause, pull, reload, remove, restart, resume,
+    rollback, run, scale, set, shell, show, start, stats, status, stop, unit, up, update, verify, wait,
 };
 use crate::error::Result;
 use crate::settings::Host;
@@ -71,6 +71,21 @@ pub enum Verb {
     /// Says it as replicas in the definition, whose comments stay, or in a drop-in where the definition is not in
     /// /etc/soute. New ones are started before any is stopped.
     Scale(scale::Scale),
+    /// Put containers on a new disk, with a way back.
+    ///
+    /// A copy of the image that --image names, or of their own as it is now. It is made beside the old one while the container
+    /// runs; then that is stopped, started on the new disk, and watched. If it is not ready in time, or not healthy where its
+    /// definition has a check, or ends soon, it is started on the old disk again, and the exit status is not 0. Else the old
+    /// disk is kept, for `soute rollback`, until `soute disk prune` or the next update. Volumes and other mounts stay what
+    /// they are, and so do the ids. --image changes the definition, whose comments stay. A container that does not run gets
+    /// the disk, and is not started.
+    Update(update::Update),
+    /// Take back the last update of containers.
+    ///
+    /// The old disk and the old image in the definition come back, at once and without the image or its registry; done again
+    /// it goes forward again. One that runs is started again, with those that require it. What it has written to its disk
+    /// since the update stays on the other disk.
+    Rollback(rollback::Rollback),
     /// Make containers read their configuration again.
     ///
     /// By the signal or the command below `[reload]` in the definition.
@@ -241,6 +256,8 @@ impl Verb {
             Self::Up(verb) => verb.run(host),
             Self::Down(verb) => verb.run(host),
             Self::Scale(verb) => verb.run(host),
+            Self::Update(verb) => verb.run(host),
+            Self::Rollback(verb) => verb.run(host),
             Self::Reload(verb) => verb.run(host),
             Self::Pause(verb) => verb.run(host),
             Self::Resume(verb) => verb.run(host),

@@ -14,7 +14,8 @@ use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
 use crate::definition::{Declared, Fault, Faults, Site};
 use crate::error::{Context, Error, Exit, Result};
-use crate::image::store::Store;
+use crate::image::disk;
+use crate::image::store::{ImageInfo, Store};
 use crate::output::diagnostics;
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -47,7 +48,7 @@ pub fn load_for(host: &Host, name: &Name, systemd: Option<u32>) -> Result<Loaded
 
 /// The definition, or what is wrong with it.
 pub fn load_quietly(host: &Host, name: &Name, systemd: Option<u32>) -> std::result::Result<Loaded, Failure> {
-    load::load(&host.layout, name, |image| declared(host, image), toml::Table::new(), load::Host { systemd })
+    load::load(&host.layout, name, |image| declared_for(host, name, image), toml::Table::new(), load::Host { systemd })
 }
 
 /// A definition that is no file, checked like one.
@@ -63,8 +64,21 @@ pub fn declared(host: &Host, image: &Name) -> Option<Declared> {
     // Who only asks makes no store.
     host.layout.images().metadata().ok()?;
     let info = Store::new(&host.layout).ok()?.open(image).ok()?.info;
+    Some(of_image(image, info))
+}
+
+/// The same for a container. Its disk may be of before an update, and then it knows itself what its image was.
+fn declared_for(host: &Host, name: &Name, image: &Name) -> Option<Declared> {
+    let own = || disk::open(&host.layout, name).ok()??.own_image().ok()?;
+    match disk::has_own_image(&host.layout, name).then(own).flatten() {
+        Some(info) => Some(of_image(image, info)),
+        None => declared(host, image),
+    }
+}
+
+fn of_image(image: &Name, info: ImageInfo) -> Declared {
     let declared = info.declared;
-    Some(Declared {
+    Declared {
         image: image.to_string(),
         entrypoint: declared.entrypoint,
         command: declared.command,
@@ -72,7 +86,7 @@ pub fn declared(host: &Host, image: &Name) -> Option<Declared> {
         user: declared.user,
         working_directory: declared.working_directory,
         stop_signal: declared.stop_signal,
-    })
+    }
 }
 
 /// Shows faults where they are written; what comes back sums them up.
@@ -117,7 +131,7 @@ pub fn alone(host: &Host, found: &Found, systemd: Option<u32>) -> (Faults, Optio
     match load::load_found(
         &host.layout,
         found,
-        |image| declared(host, image),
+        |image| declared_for(host, &found.name, image),
         toml::Table::new(),
         load::Host { systemd },
     ) {

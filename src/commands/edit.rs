@@ -141,7 +141,8 @@ pub fn examine(host: &Host, found: &Found, drafts: &[(&Path, &Path)]) -> Result<
     Ok(faults)
 }
 
-fn substitute(found: &mut Found, target: &Path, draft: &Path) {
+/// Puts a draft in the place of a file of a definition.
+pub fn substitute(found: &mut Found, target: &Path, draft: &Path) {
     if found.main == target {
         draft.clone_into(&mut found.main);
         return;

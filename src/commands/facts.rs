@@ -66,6 +66,10 @@ pub fn has_ipv6_loopback(definition: &Definition) -> bool {
 
 /// The image that a container's disk is, or will be, a copy of.
 pub fn image(host: &Host, name: &str, disk: Option<&Disk>) -> Result<ImageInfo> {
+    let own = disk.filter(|disk| disk.record.image == name).map(Disk::own_image).transpose()?.flatten();
+    if let Some(own) = own {
+        return Ok(own);
+    }
     match (Store::new(&host.layout)?.open(name), disk) {
         (Err(error), Some(disk)) if error.exit() == Exit::NotFound && disk.kind()?.is_some() => {
             disk.info().with_context(|| format!("image {name} is gone, and its copy cannot stand in for it"))
@@ -75,7 +79,7 @@ pub fn image(host: &Host, name: &str, disk: Option<&Disk>) -> Result<ImageInfo> 
 }
 
 /// soute-runner lies where `make install` or cargo puts it beside this program.
-fn runner() -> Result<PathBuf> {
+pub fn runner() -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find the path of soute")?;
     let directory = own.parent().unwrap_or(Path::new("/"));
     let installed = directory.join("../libexec/soute/soute-runner");

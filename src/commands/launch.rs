@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::addresses::{self, Addresses};
 use super::progress::Progress;
 use super::settled::{Settled, build};
+use super::update::repair;
 use super::{definitions, facts, ports, pull, resolvers, targets};
 use crate::definition::Definition;
 use crate::definition::load::Loaded;
@@ -37,13 +38,20 @@ pub struct Launch<'a> {
     manager: &'a Manager,
     systemd: u32,
     done: RefCell<BTreeSet<Name>>,
+    /// Whose disks this process exchanges: it does not wait for itself.
+    held: BTreeSet<Name>,
 }
 
 impl<'a> Launch<'a> {
     /// On this host, through this manager.
     pub fn new(host: &'a Host, manager: &'a Manager) -> Result<Self> {
         cgroup::begin_to_wait();
-        Ok(Self { host, manager, systemd: manager.version()?, done: RefCell::default() })
+        Ok(Self { host, manager, systemd: manager.version()?, done: RefCell::default(), held: BTreeSet::new() })
+    }
+
+    /// For who updates these.
+    pub fn holding(self, held: BTreeSet<Name>) -> Self {
+        Self { held, ..self }
     }
 
     /// Starts a container and waits until it is ready; one that runs is left as it is.
@@ -87,7 +95,13 @@ impl<'a> Launch<'a> {
     }
 
     fn start_one(&self, name: &Name) -> Result<()> {
-        if !self.done.borrow_mut().insert(name.clone()) || self.is_up(name)? {
+        if !self.done.borrow_mut().insert(name.clone()) {
+            return Ok(());
+        }
+        if !self.held.contains(name) {
+            repair::come_to_rest(self.host, name, || self.is_up(name))?;
+        }
+        if self.is_up(name)? {
             return Ok(());
         }
         self.start_stopped(name).with_context(|| format!("cannot start {name}"))

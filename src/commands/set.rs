@@ -90,6 +90,24 @@ struct Draft {
     changed: bool,
 }
 
+/// The file that would name another image, and its text then; none where the definition names that already.
+pub fn with_image(host: &Host, found: &Found, image: &Name) -> Result<Option<(PathBuf, String)>> {
+    let mut drafts = read(host, found)?;
+    let assignment = Assignment { path: vec!["image".to_owned()], text: image.to_string() };
+    let decides = drafts.iter().rev().find_map(|draft| draft.document.get("image"));
+    let named = decides.and_then(|item| item.as_str().or_else(|| item.get("name")?.as_str()));
+    if named == Some(image) {
+        return Ok(None);
+    }
+    assign(host, found, &mut drafts, &assignment)?;
+    let (_, faults) = examine(host, found, &drafts)?;
+    if faults.fatal() {
+        return Err(definitions::refuse(&faults.0));
+    }
+    let changed = drafts.into_iter().find(|draft| draft.changed);
+    Ok(changed.map(|draft| (draft.path, draft.document.to_string())))
+}
+
 fn edit_files(host: &Host, found: &Found, assignments: &[Assignment]) -> Result<()> {
     let mut drafts = read(host, found)?;
     for assignment in assignments {

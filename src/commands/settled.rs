@@ -24,6 +24,13 @@ pub fn would_be(host: &Host, loaded: &Loaded) -> Result<Plan> {
     Settled::new(host, loaded)?.build(host, loaded)
 }
 
+/// The plan on a new disk, of the image that the definition names.
+pub fn anew(host: &Host, loaded: &Loaded) -> Result<Plan> {
+    let disk = disk::open(&host.layout, &loaded.name)?;
+    let image = facts::image(host, loaded.definition.image.as_str(), None)?;
+    Settled { definition: loaded.definition.clone(), image, disk }.build(host, loaded)
+}
+
 /// The plan of a definition whose image, ids and addresses are known.
 pub fn build(
     host: &Host,
@@ -64,8 +71,7 @@ impl Settled {
         let (name, kept, wanted) = (&loaded.name, &self.definition.image, &loaded.definition.image);
         if kept != wanted {
             eprintln!(
-                "soute: {name} keeps its disk, a copy of image {kept}; `soute remove --keep-definition {name}` lets it \
-                 start on image {wanted}"
+                "soute: {name} keeps its disk, a copy of image {kept}; `soute update {name}` makes it one of {wanted}"
             );
         }
     }

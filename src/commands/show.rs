@@ -13,6 +13,7 @@ use crate::definition::source::{Layer, Origin};
 use crate::definition::tree::{Node, Value};
 use crate::definition::types::Name;
 use crate::error::{Context, Result};
+use crate::image::switch;
 use crate::output::{json, stdout};
 use crate::settings::Host;
 
@@ -32,22 +33,41 @@ struct Document {
     files: Vec<PathBuf>,
     definition: Json,
     origins: BTreeMap<String, String>,
+    /// The disk of before its last update.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<KeptDisk>,
+}
+
+#[derive(Serialize)]
+struct KeptDisk {
+    image: String,
+    since: Option<String>,
 }
 
 impl Show {
     /// Prints it.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let loaded = load(host, &self.name).with_context(|| format!("cannot show {}", self.name))?;
+        // Who may not look at disks may look at definitions.
+        let kept = switch::kept(&host.layout, &self.name).ok().flatten();
+        let kept = kept.map(|kept| KeptDisk { image: kept.image().to_owned(), since: kept.since });
         let text = match self.json {
-            false => loaded.show(),
+            false => loaded.show() + &comment(&self.name, kept.as_ref()),
             true => {
                 let mut origins = BTreeMap::new();
                 let definition = to_json(&loaded.tree, "", &mut origins);
-                json::document(&Document { name: loaded.name.to_string(), files: loaded.files, definition, origins })?
+                let name = loaded.name.to_string();
+                json::document(&Document { name, files: loaded.files, definition, origins, kept })?
             }
         };
         stdout::write(&text).map(|()| ExitCode::SUCCESS)
     }
+}
+
+fn comment(name: &Name, kept: Option<&KeptDisk>) -> String {
+    kept.map_or_else(String::new, |kept| {
+        format!("# The disk of before its last update is kept, a copy of {}: soute rollback {name}\n", kept.image)
+    })
 }
 
 /// The value, and the place of each value in it that is no table: `limits.memory`, `network[0].bridge`.

@@ -15,6 +15,8 @@ use crate::definition::types::{Name, escaped};
 use crate::dhcp;
 use crate::error::{Exit, Result};
 use crate::image::disk::{self, LastExit};
+use crate::image::lock::Lock;
+use crate::image::switch::{self, Kept, Pair};
 use crate::output::{amount, stdout};
 use crate::plan::{DiskMode, Plan, Port};
 use crate::settings::Host;
@@ -173,6 +175,18 @@ impl Page {
             _ => "not made yet".to_owned(),
         };
         self.line("Disk", made);
+        if let Some(kept) = switch::kept(&host.layout, &entry.name)? {
+            let since = kept.since.as_ref().map(|since| format!(" until {since}")).unwrap_or_default();
+            let path = Kept::path(&host.layout, &entry.name);
+            let back = format!("soute rollback {}", entry.name);
+            self.line("Kept", format!("{} (a copy of {}, its disk{since}: {back})", path.display(), kept.image()));
+        }
+        if let Some(cut) = Pair::of(&host.layout, &entry.name)?.cut()? {
+            let what = if cut.switched { "a copy of the new image" } else { "still the old one" };
+            let held = Lock::update(&host.layout, &entry.name).is_err_and(|error| error.exit() == Exit::Busy);
+            let how = if held { "goes on" } else { "was cut off: soute start, or the next update, ends it" };
+            self.line("Update", format!("{how}; the disk is {what}"));
+        }
         if let Some(first) = disk.record.ids {
             let shifted = if disk.record.shifted { ", written into the files" } else { "" };
             self.line("Ids", format!("{first}-{}{shifted}", first + 65535));

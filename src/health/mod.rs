@@ -53,10 +53,25 @@ pub fn is_reached(layout: &Layout, plan: &Plan) -> Result<bool> {
     let Some(health) = &plan.health else { return Ok(true) };
     let reached = matches!(check(layout, plan, health)?, Some(Ok(())));
     if reached {
-        let begun = State::read(layout, &plan.name)?.unwrap_or_else(|| State::begin(now()));
-        begun.step(health, Ok(()), now()).0.write(layout, &plan.name)?;
+        note_healthy(layout, plan, health)?;
     }
     Ok(reached)
+}
+
+/// A check for who waits: a failure is told and does not count.
+pub fn ask(name: &str, layout: &Layout) -> Result<()> {
+    let plan = Plan::read(&layout.state(name))?;
+    let Some(health) = &plan.health else { return Ok(()) };
+    match check(layout, &plan, health)? {
+        Some(Ok(())) => note_healthy(layout, &plan, health),
+        Some(Err(why)) => Err(Error::failed(why)),
+        None => Err(Error::new(Exit::NotRunning, format!("{name} is not running"))),
+    }
+}
+
+fn note_healthy(layout: &Layout, plan: &Plan, health: &Health) -> Result<()> {
+    let begun = State::read(layout, &plan.name)?.unwrap_or_else(|| State::begin(now()));
+    begun.step(health, Ok(()), now()).0.write(layout, &plan.name)
 }
 
 /// Why it failed, if it did; none if there was nothing to check.

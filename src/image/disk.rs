@@ -8,22 +8,24 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, statat, syncfs};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, statat, syncfs, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::access::{self, open_dir, open_inside};
 use super::copy::{self, CopyMethod, Options, Progress};
 use super::staging::{self, Staging, open_private, secure, trash};
-use super::store::{Declared, Image, ImageInfo, Kind, RAW, ROOT, Store};
+use super::store::{Declared, INFO, Image, ImageInfo, Kind, RAW, ROOT, Store};
 use super::superblock::FsType;
 use super::xattr::Shift;
-use super::{btrfs, delete, file_name, record, superblock};
+use super::{btrfs, delete, file_name, record, superblock, switch};
 use crate::error::{Context, Error, Exit, Result};
 use crate::layout::Layout;
 
-const RECORD: &CStr = c"disk.toml";
+pub(super) const RECORD: &CStr = c"disk.toml";
 const LAST_EXIT: &CStr = c"last-exit.toml";
+/// What image.toml of its image said when the copy was made.
+pub(super) const ORIGIN: &CStr = c"origin.toml";
 
 /// disk.toml.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +150,12 @@ impl Disk {
         })
     }
 
+    /// What its image was when an update put the disk aside: by now the store may have another one of that name, or none.
+    pub fn own_image(&self) -> Result<Option<ImageInfo>> {
+        let info: Option<ImageInfo> = record::read(self.dir(), INFO)?;
+        Ok(info.filter(|info| info.digest == self.record.digest))
+    }
+
     /// How the container ended last.
     pub fn last_exit(&self) -> Result<Option<LastExit>> {
         record::read(self.dir(), LAST_EXIT)
@@ -161,8 +169,13 @@ pub fn open(layout: &Layout, name: &str) -> Result<Option<Disk>> {
 }
 
 fn open_in(disks: BorrowedFd<'_>, name: &str) -> Result<Option<Disk>> {
+    open_at(disks, &path(name)?, name)
+}
+
+/// A disk of a container, by the name that its directory has.
+pub(super) fn open_at(disks: BorrowedFd<'_>, path: &CStr, name: &str) -> Result<Option<Disk>> {
     let action = || format!("cannot open the disk of {name}");
-    let dir = match open_dir(disks, &path(name)?) {
+    let dir = match open_dir(disks, path) {
         Err(Errno::NOENT) => return Ok(None),
         other => other.with_context(action)?,
     };
@@ -207,27 +220,16 @@ pub fn materialize(
     let image = Store::new(layout)?.open(plan.image)?;
     image.pin()?;
     let staging = Staging::begin(disks.as_fd())?;
-    let method = copy_image(&image, &staging, &disk.record, plan, progress)
-        .with_context(|| format!("cannot copy image {}", plan.image))?;
-    let size = match image.info.kind {
-        Kind::Tree => None,
-        Kind::Raw => finish(open_inside(staging.dir(), RAW, OFlags::RDWR)?.as_fd())?,
-    };
+    let record = fill(&image, &staging, disk.record.ids, plan, finish, progress)?;
     if plan.durable {
         syncfs(staging.dir()).context("cannot write the disk")?;
     }
     let entry = if image.info.kind == Kind::Tree { ROOT } else { RAW };
     // The record first: a disk without its origin could not be told from another image's.
-    disk.record = DiskRecord {
-        image: image.name.clone(),
-        digest: image.info.digest.clone(),
-        ids: disk.record.ids,
-        shifted: plan.shift,
-        copied: Some(method),
-        created: Some(record::now()),
-        size,
-        snapshot: None,
-    };
+    disk.record = record;
+    if plan.durable {
+        record::write(disk.dir(), ORIGIN, &image.info, false)?;
+    }
     record::write(disk.dir(), RECORD, &disk.record, plan.durable)?;
     staging
         .hand_over(entry, disk.dir(), entry)
@@ -238,14 +240,41 @@ pub fn materialize(
     Ok(disk)
 }
 
+/// Copies the image into a directory in the making, and says what has been made.
+pub(super) fn fill(
+    image: &Image,
+    staging: &Staging,
+    ids: Option<u32>,
+    plan: &DiskPlan<'_>,
+    finish: &Finish<'_>,
+    progress: &mut Progress<'_>,
+) -> Result<DiskRecord> {
+    let method =
+        copy_image(image, staging, ids, plan, progress).with_context(|| format!("cannot copy image {}", plan.image))?;
+    let size = match image.info.kind {
+        Kind::Tree => None,
+        Kind::Raw => finish(open_inside(staging.dir(), RAW, OFlags::RDWR)?.as_fd())?,
+    };
+    Ok(DiskRecord {
+        image: image.name.clone(),
+        digest: image.info.digest.clone(),
+        ids,
+        shifted: plan.shift,
+        copied: Some(method),
+        created: Some(record::now()),
+        size,
+        snapshot: None,
+    })
+}
+
 fn copy_image(
     image: &Image,
     staging: &Staging,
-    record: &DiskRecord,
+    ids: Option<u32>,
     plan: &DiskPlan<'_>,
     progress: &mut Progress<'_>,
 ) -> Result<CopyMethod> {
-    let shift = match (plan.shift, record.ids) {
+    let shift = match (plan.shift, ids) {
         (false, _) => None,
         (true, Some(first)) => Some(Shift::To(first)),
         (true, None) => return Err(Error::failed("the record has no ids to shift to")),
@@ -292,13 +321,20 @@ pub fn destroy_copy(layout: &Layout, name: &str) -> Result<()> {
 pub fn reset(layout: &Layout, name: &str) -> Result<()> {
     destroy_copy(layout, name)?;
     let Some(disk) = open(layout, name)? else { return Ok(()) };
+    for file in [INFO, ORIGIN] {
+        match unlinkat(&disk.dir, file, AtFlags::empty()) {
+            Err(Errno::NOENT) => {}
+            other => other.with_context(|| format!("disk of {name}"))?,
+        }
+    }
     let record = DiskRecord { image: disk.record.image, ids: disk.record.ids, ..DiskRecord::default() };
     create_record(layout, name, &record, true).map(drop)
 }
 
-/// Removes disk and record; the ids are free again. False if there was none.
+/// Removes disk and record, and those that updates have put beside it; the ids are free again. False if there was none.
 pub fn remove(layout: &Layout, name: &str) -> Result<bool> {
     let disks = open_private(&layout.disks())?;
+    switch::remove_all(disks.as_fd(), name)?;
     let trash = match trash(disks.as_fd(), &path(name)?, disks.as_fd()) {
         Err(Errno::NOENT) => return Ok(false),
         other => other.with_context(|| format!("cannot remove the disk of {name}"))?,
@@ -329,6 +365,11 @@ pub fn names(layout: &Layout) -> Result<Vec<String>> {
 /// Removes what killed commands have left.
 pub fn sweep(layout: &Layout) -> Result<()> {
     staging::sweep(open_private(&layout.disks())?.as_fd())
+}
+
+/// Whether it says what its image was: asked at each start, and hardly ever so.
+pub fn has_own_image(layout: &Layout, name: &str) -> bool {
+    layout.disks().join(name).join("image.toml").symlink_metadata().is_ok()
 }
 
 fn path(name: &str) -> Result<CString> {

@@ -58,6 +58,22 @@ impl Lock {
         std::fs::remove_file(layout.locks().join(run_name(name))).context("cannot remove a lock")
     }
 
+    /// Takes the lock of who updates a container or rolls it back, which is there as long as it is held, or fails as busy.
+    pub fn update(layout: &Layout, name: &str) -> Result<UpdateLock> {
+        let file = update_name(file_name(name)?);
+        match take(layout, &file, FlockOperation::NonBlockingLockExclusive) {
+            Err(error) if error.exit() == Exit::Busy => {
+                Err(Error::new(Exit::Busy, format!("{name} is being updated by another command")))
+            }
+            other => Ok(UpdateLock(OwnFile { path: layout.locks().join(file), _lock: other? })),
+        }
+    }
+
+    /// Whether there is such a lock, held or left behind.
+    pub fn has_update(layout: &Layout, name: &str) -> bool {
+        layout.locks().join(update_name(name)).symlink_metadata().is_ok()
+    }
+
     /// Takes the lock of an image's name, which is there as long as it is held, or fails as busy.
     pub fn image(layout: &Layout, name: &str) -> Result<ImageLock> {
         let file = format!(".image-{}", file_name(name)?);
@@ -65,7 +81,7 @@ impl Lock {
             Err(error) if error.exit() == Exit::Busy => {
                 Err(Error::new(Exit::Busy, format!("image {name} is in use by another command")))
             }
-            other => Ok(ImageLock { path: layout.locks().join(file), _lock: other? }),
+            other => Ok(ImageLock(OwnFile { path: layout.locks().join(file), _lock: other? })),
         }
     }
 
@@ -97,12 +113,20 @@ impl Lock {
 
 /// The lock of an image's name: whoever makes, replaces, renames or removes it. Who only reads it pins it instead.
 #[derive(Debug)]
-pub struct ImageLock {
+pub struct ImageLock(#[expect(dead_code, reason = "held")] OwnFile);
+
+/// The lock of an update. Starts of others wait for it.
+#[derive(Debug)]
+pub struct UpdateLock(#[expect(dead_code, reason = "held")] OwnFile);
+
+/// A lock whose file goes with it.
+#[derive(Debug)]
+struct OwnFile {
     path: PathBuf,
     _lock: Lock,
 }
 
-impl Drop for ImageLock {
+impl Drop for OwnFile {
     fn drop(&mut self) {
         // While it is held: another one may be there as soon as it is not.
         let _ = std::fs::remove_file(&self.path);
@@ -111,6 +135,10 @@ impl Drop for ImageLock {
 
 /// The leading dot keeps it apart from a container.
 const RUN: &str = ".run-";
+
+fn update_name(name: &str) -> String {
+    format!(".update-{name}")
+}
 
 fn run_name(name: &str) -> String {
     format!("{RUN}{name}")

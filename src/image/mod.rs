@@ -41,6 +41,7 @@ pub mod snapshot;
 pub mod staging;
 pub mod store;
 pub mod superblock;
+pub mod switch;
 pub mod tag;
 pub mod usage;
 pub mod volume;

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use super::notify::Manager;
 use super::{grow, mounts, userns};
 use crate::error::{Context, Result};
-use crate::image::disk::{self, Disk, DiskPlan};
+use crate::image::copy::Progress;
+use crate::image::disk::{self, Disk, DiskPlan, DiskRecord};
 use crate::image::store::Store;
+use crate::image::switch::Pair;
 use crate::layout::Layout;
 use crate::plan::{DiskKind, DiskMode, IdRange, Plan, Value};
 
@@ -89,6 +91,15 @@ impl<'a> Extension<'a> {
             let _ = self.systemd.tell(&format!("STATUS={}", time.unwrap_or_default()));
         }
     }
+}
+
+/// Makes the disk of another image beside the one that the container runs on. Without a disk that is kept, a record.
+pub fn make_beside(pair: &Pair<'_>, plan: &Plan, progress: &mut Progress<'_>) -> Result<DiskRecord> {
+    let shift = match (plan.disk.ids, &plan.disk.kind, pair.in_use()?) {
+        (Some(ids), DiskKind::Tree, Some(disk)) => !can_be_idmapped(disk.dir(), ids)?,
+        _ => false,
+    };
+    pair.make(&disk_plan(plan, shift), plan.disk.mode == DiskMode::Keep, &finish(plan), progress)
 }
 
 /// Gives a raw disk its size.

@@ -9,6 +9,7 @@
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
@@ -126,6 +127,20 @@ impl Target {
     pub fn has_ended(&self) -> bool {
         let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
         poll(&mut ended, Some(&Timespec::default())).is_ok_and(|found| found > 0)
+    }
+
+    /// Waits for its end, at most that long, and says whether it has come.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+            let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
+            match poll(&mut ended, Some(&timeout)) {
+                Err(rustix::io::Errno::INTR) => {}
+                found => return found.is_ok_and(|found| found > 0),
+            }
+        }
     }
 
     /// Sockets that this thread makes from now on are the container's.

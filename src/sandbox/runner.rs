@@ -44,9 +44,10 @@ fn run(arguments: &[String]) -> Result<()> {
         ["activate", instance] => publish::activate::start(instance, &layout),
         ["idle", instance] => publish::activate::stop(instance, &layout),
         ["health", name] => health::main(name, &layout),
+        ["probe", name] => health::ask(name, &layout),
         ["renew", name] => dhcp::renew(name, &layout),
         _ => {
-            let words = "start|stop|reload|clean|log|publish|activate|idle|health|renew NAME";
+            let words = "start|stop|reload|clean|log|publish|activate|idle|health|probe|renew NAME";
             Err(Error::new(Exit::Usage, format!("soute-runner is started by systemd: {words}")))
         }
     }

@@ -12,6 +12,7 @@ use crate::image::copy::CopyMethod;
 use crate::image::disk::{self, DiskRecord};
 use crate::image::snapshot;
 use crate::image::store::Kind;
+use crate::image::switch;
 use crate::output::table::Table;
 use crate::output::{json, stdout};
 use crate::settings::Host;
@@ -42,7 +43,17 @@ struct Entry {
     shifted: bool,
     rolled_back_to: Option<String>,
     snapshots: usize,
+    kept: Option<KeptDisk>,
     orphan: bool,
+}
+
+/// What it was before its last update.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct KeptDisk {
+    image: String,
+    digest: String,
+    since: Option<String>,
 }
 
 impl List {
@@ -68,6 +79,11 @@ fn entry(host: &Host, name: &str, orphan: bool) -> Result<Entry> {
         disk::open(&host.layout, name)?.ok_or_else(|| Error::failed(format!("the disk of {name} has no record")))?;
     let kind = disk.kind()?;
     let snapshots = snapshot::list(&disk)?.len();
+    let kept = switch::kept(&host.layout, name)?.map(|kept| KeptDisk {
+        image: kept.disk.record.image,
+        digest: kept.disk.record.digest,
+        since: kept.since,
+    });
     let DiskRecord { image, digest, ids, shifted, copied, created, snapshot, .. } = disk.record;
     // What a record says of a copy that is not there is about the last one.
     let of_copy = |text: String| Some(text).filter(|text| kind.is_some() && !text.is_empty());
@@ -82,6 +98,7 @@ fn entry(host: &Host, name: &str, orphan: bool) -> Result<Entry> {
         shifted,
         rolled_back_to: snapshot,
         snapshots,
+        kept,
         orphan,
     })
 }
@@ -102,8 +119,14 @@ fn table(disks: &[Entry]) -> Table {
             disk.created.clone().unwrap_or_default(),
             disk.first_id.map(|first| first.to_string()).unwrap_or_default(),
             Some(disk.snapshots).filter(|count| *count > 0).map(|count| count.to_string()).unwrap_or_default(),
-            if disk.orphan { "orphan".to_owned() } else { String::new() },
+            note(disk),
         ]);
     }
     table
+}
+
+fn note(disk: &Entry) -> String {
+    let kept = disk.kept.as_ref().map(|kept| format!("the one before, of {}, is kept", kept.image));
+    let orphan = disk.orphan.then(|| "orphan".to_owned());
+    orphan.into_iter().chain(kept).collect::<Vec<_>>().join(", ")
 }

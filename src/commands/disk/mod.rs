@@ -58,7 +58,9 @@ enum DiskVerb {
     /// Remove snapshots.
     #[command(visible_alias = "rm")]
     Remove(remove::Remove),
-    /// Remove all snapshots but the newest.
+    /// Remove the disks that updates have kept, and with --keep all snapshots but the newest.
+    ///
+    /// Each is printed. There is no way back from the last update then.
     Prune(remove::Prune),
     /// Show what was added, changed or deleted on a disk since it was copied from its image.
     ///

@@ -4,12 +4,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::commands::update::repair;
 use crate::commands::{each, report};
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk::{self, Disk};
 use crate::image::lock::Lock;
 use crate::image::snapshot;
+use crate::image::switch::{self, Pair};
 use crate::output::stdout;
 use crate::settings::Host;
 
@@ -23,15 +25,15 @@ pub struct Remove {
     tags: Vec<Name>,
 }
 
-/// Removes all snapshots of disks but the newest.
+/// Removes disks that updates have kept, and snapshots but the newest.
 #[derive(Debug, Args)]
 pub struct Prune {
     /// The containers; all that have a disk, by default.
     #[arg(value_name = "NAME")]
     names: Vec<Name>,
-    /// How many of each disk stay.
+    /// Remove snapshots too, but as many of each disk as this.
     #[arg(long, value_name = "COUNT")]
-    keep: usize,
+    keep: Option<usize>,
     /// Remove nothing, only print what would go.
     #[arg(long)]
     dry_run: bool,
@@ -57,16 +59,35 @@ impl Prune {
         let status = each(&names, |name| {
             let (disk, _lock) = held(host, name)?;
             let all = snapshot::list(&disk).with_context(|| format!("disk of {name}"))?;
-            for old in &all[..all.len().saturating_sub(self.keep)] {
+            let surplus = self.keep.map_or(0, |keep| all.len().saturating_sub(keep));
+            for old in &all[..surplus] {
                 if !self.dry_run {
                     snapshot::remove(&host.layout, &disk, &old.tag).with_context(|| format!("disk of {name}"))?;
                 }
                 stdout::write(&format!("{name} {}\n", old.tag))?;
             }
-            Ok(())
+            drop((disk, _lock));
+            self.kept(host, name)
         });
         disk::sweep(&host.layout).unwrap_or_else(|error| report(&error));
         status
+    }
+}
+
+impl Prune {
+    /// What a container ran on before its last update.
+    fn kept(&self, host: &Host, name: &str) -> Result<()> {
+        if switch::kept(&host.layout, name)?.is_none() && !switch::is_under_way(&host.layout, name) {
+            return Ok(());
+        }
+        let parsed = name.parse().map_err(Error::from)?;
+        let _held = repair::hold(host, &parsed)?;
+        let pair = Pair::of(&host.layout, name)?;
+        let Some(kept) = pair.kept()? else { return Ok(()) };
+        if !self.dry_run {
+            pair.prune()?;
+        }
+        stdout::write(&format!("{name} (the disk of before its update, a copy of {})\n", kept.image()))
     }
 }
 

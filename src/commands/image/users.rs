@@ -8,6 +8,7 @@ use crate::definition::search;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk;
 use crate::image::store::{ImageInfo, Kind, Store};
+use crate::image::switch;
 use crate::layout::Layout;
 use crate::plan::{DiskMode, MAIN_PID, PLAN, Plan};
 
@@ -41,6 +42,7 @@ pub fn named(layout: &Layout) -> Result<BTreeSet<String>> {
     }
     for name in disk::names(layout)? {
         named.extend(disk::open(layout, &name)?.map(|disk| disk.record.image));
+        named.extend(switch::kept(layout, &name)?.map(|kept| kept.disk.record.image));
     }
     for state in states(layout)? {
         match Plan::read(&state) {
