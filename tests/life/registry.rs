@@ -7,13 +7,18 @@ use crate::lab::{Lab, Ran};
 
 /// docker-registry of this machine in the lab's network, with a certificate of a made-up authority that the lab believes.
 pub struct Registry {
-    dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
     leader: String,
     server: std::process::Child,
 }
 
 impl Registry {
     pub fn start(lab: &Lab) -> Self {
+        Self::start_with(lab, |_| (String::new(), String::new()))
+    }
+
+    /// The same with more in its configuration: of TLS and of its own. Asked for them is who knows its directory.
+    pub fn start_with(lab: &Lab, more: impl Fn(&Path) -> (String, String)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
         let key =
@@ -25,9 +30,10 @@ impl Registry {
         let out = ["-keyout", &at("server-key.pem"), "-out", &at("server.crt")];
         ok("openssl", &[&key[..], &names, &leaf, &out].concat());
         lab.write("/etc/containers/certs.d/127.0.0.1:5000/ca.crt", std::fs::read(at("ca.crt")).unwrap());
+        let (tls, more) = more(dir.path());
         let config = format!(
             "version: 0.1\nlog: {{level: warn}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-             http: {{addr: '127.0.0.1:5000', tls: {{certificate: {}, key: {}}}}}\n",
+             http: {{addr: '127.0.0.1:5000', tls: {{certificate: {}, key: {}{tls}}}}}\n{more}",
             at("storage"),
             at("server.crt"),
             at("server-key.pem")
@@ -43,7 +49,8 @@ impl Registry {
         let server = command.spawn().unwrap();
         let registry = Self { dir, leader, server };
         for _ in 0..600 {
-            let ask = ["-t", &registry.leader, "-n", "curl", "-sk", "https://127.0.0.1:5000/v2/"];
+            // Whom it wants to know it listens to all the same.
+            let ask = ["-t", &registry.leader, "-n", "bash", "-c", "</dev/tcp/127.0.0.1/5000"];
             if Command::new("nsenter").args(ask).output().unwrap().status.success() {
                 return registry;
             }
@@ -54,6 +61,11 @@ impl Registry {
 
     /// Makes an image of one layer of a tree, and pushes it.
     pub fn push(&self, name: &str, tree: &Path, config: &[&str]) {
+        self.push_as(name, tree, config, &[]);
+    }
+
+    /// The same by somebody whom it knows.
+    pub fn push_as(&self, name: &str, tree: &Path, config: &[&str], who: &[&str]) {
         let at = |name: &str| self.dir.path().join(name).to_str().unwrap().to_owned();
         let (layout, bundle) = (at(&format!("{name}-oci")), at(&format!("{name}-bundle")));
         let image = format!("{layout}:1");
@@ -66,7 +78,7 @@ impl Registry {
         let to = format!("docker://127.0.0.1:5000/{name}:1");
         let certificates = format!("--dest-cert-dir={}", self.dir.path().display());
         let copy = ["-t", &self.leader, "-n", "skopeo", "--insecure-policy", "copy", "-q", &certificates];
-        ok("nsenter", &[&copy[..], &[&format!("oci:{image}"), &to]].concat());
+        ok("nsenter", &[&copy[..], who, &[&format!("oci:{image}"), &to]].concat());
     }
 }
 
@@ -77,6 +89,6 @@ impl Drop for Registry {
     }
 }
 
-fn ok(program: &str, arguments: &[&str]) -> String {
+pub fn ok(program: &str, arguments: &[&str]) -> String {
     Ran::of(&format!("{program} {}", arguments.join(" ")), Command::new(program).args(arguments)).ok()
 }

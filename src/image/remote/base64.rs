@@ -30,6 +30,17 @@ pub fn decode(text: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Encodes it, in one line.
+pub fn encode(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letters = |group: &[u8]| {
+        let bits = group.iter().zip([16, 8, 0]).fold(0, |bits, (&byte, shift)| bits | u32::from(byte) << shift);
+        let letter = |at: usize| char::from(LETTERS[(bits >> (18 - 6 * at)) as usize & 63]);
+        [0, 1, 2, 3].map(|at| if at <= group.len() { letter(at) } else { '=' })
+    };
+    bytes.chunks(3).flat_map(letters).collect()
+}
+
 /// What is in the armor of public keys, all blocks of it; none where there is no armor.
 pub fn dearmored(text: &str) -> Result<Option<Vec<u8>>> {
     const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";

@@ -11,8 +11,8 @@ use ureq::http::{HeaderMap, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::retry::{Failure, too_slow};
-use super::trust;
 use super::url::{Scheme, Url};
+use super::{identity, trust};
 use crate::definition::types::escaped;
 use crate::error::{Error, Exit, Result};
 
@@ -143,6 +143,7 @@ impl Client {
         }
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::new_with_certs(&authorities))
+            .client_cert(identity::client(&self.root, authority)?)
             .disable_verification(self.insecure)
             .build();
         let Patience { connect, idle, .. } = self.patience;
@@ -276,6 +277,16 @@ fn failure(error: ureq::Error) -> Failure {
 }
 
 fn untrusted(cause: &str) -> Error {
+    // What the other side says of us comes with the first answer, after the handshake.
+    if let Some(alert) = cause.split_once("fatal alert: ").map(|(_, alert)| escaped(alert)) {
+        return Error::new(
+            Exit::NotPermitted,
+            format!(
+                "it does not take the certificate of this host, or its having none: {alert} \
+                     (/etc/containers/certs.d/HOST:PORT/client.cert and client.key)"
+            ),
+        );
+    }
     let advice = match cause {
         _ if cause.contains("UnknownIssuer") => {
             " (an authority of its own belongs into /etc/containers/certs.d/HOST:PORT/ca.crt)"

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
+use super::helper::Helper;
 use super::reference::Reference;
 use crate::definition::types::escaped;
 use crate::error::{Context, Error, Result};
@@ -15,15 +15,13 @@ const LARGEST: u64 = 1 << 20;
 /// The name that docker writes for its own registry.
 const DOCKER: &str = "https://index.docker.io/v1/";
 
-/// What was found for a registry.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Credentials {
-    /// base64 of "name:password", which is what Basic wants.
-    Basic(String),
-    /// A program is to be asked, which soute does not.
-    Helper(PathBuf),
-    /// Nothing.
-    None,
+/// Who keeps something for a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keeper {
+    /// The file itself: base64 of "name:password", which is what Basic wants.
+    File(String),
+    /// A program that is to be asked, and for what.
+    Helper(Helper, String),
 }
 
 #[derive(Deserialize, Default)]
@@ -31,9 +29,9 @@ pub enum Credentials {
 struct File {
     #[serde(default)]
     auths: BTreeMap<String, Entry>,
-    creds_store: Option<IgnoredAny>,
+    creds_store: Option<String>,
     #[serde(default)]
-    cred_helpers: BTreeMap<String, IgnoredAny>,
+    cred_helpers: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -41,9 +39,9 @@ struct Entry {
     auth: Option<String>,
 }
 
-/// The first file with an entry wins.
-pub fn find(root: &Path, reference: &Reference) -> Result<Credentials> {
-    let mut found = Credentials::None;
+/// Everybody who may have something for a registry, in the order in which they are asked: the first that has it counts.
+pub fn keepers(root: &Path, reference: &Reference) -> Result<Vec<Keeper>> {
+    let mut found = Vec::new();
     for path in files(root) {
         let action = || format!("cannot read {}", path.display());
         let text = match file::read_of_host(&path, LARGEST) {
@@ -54,11 +52,7 @@ pub fn find(root: &Path, reference: &Reference) -> Result<Credentials> {
         let file: File = serde_json::from_str(&text)
             .map_err(|error| Error::failed(format!("line {} is not of the form of such a file", error.line())))
             .with_context(action)?;
-        match of_file(&file, reference, &path)? {
-            Credentials::None => {}
-            Credentials::Helper(path) => found = Credentials::Helper(path),
-            basic => return Ok(basic),
-        }
+        found.extend(of_file(&file, reference).with_context(action)?);
     }
     Ok(found)
 }
@@ -78,22 +72,26 @@ fn files(root: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn of_file(file: &File, reference: &Reference, path: &Path) -> Result<Credentials> {
+fn of_file(file: &File, reference: &Reference) -> Result<Vec<Keeper>> {
+    let mut found = Vec::new();
     for key in keys(reference) {
         if let Some(auth) = file.auths.get(&key).and_then(|entry| entry.auth.as_ref()).filter(|auth| !auth.is_empty()) {
             let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
-            return match auth.bytes().all(is_base64) {
-                true => Ok(Credentials::Basic(auth.clone())),
-                false => {
-                    Err(Error::failed(format!("{}: what it has for {} is not base64", path.display(), escaped(&key))))
-                }
-            };
+            if !auth.bytes().all(is_base64) {
+                return Err(Error::failed(format!("what it has for {} is not base64", escaped(&key))));
+            }
+            found.push(Keeper::File(auth.clone()));
         }
-        if file.cred_helpers.contains_key(&key) || (file.creds_store.is_some() && file.auths.contains_key(&key)) {
-            return Ok(Credentials::Helper(path.to_owned()));
+        if let Some(helper) = file.cred_helpers.get(&key) {
+            found.push(Keeper::Helper(Helper::named(helper)?, key));
         }
     }
-    Ok(Credentials::None)
+    // One that keeps all of them is asked as docker asks it.
+    if let Some(store) = &file.creds_store {
+        let server = if reference.host == "docker.io" { DOCKER } else { &reference.host };
+        found.push(Keeper::Helper(Helper::named(store)?, server.to_owned()));
+    }
+    Ok(found)
 }
 
 /// From the repository up to the host, as containers-auth.json(5) has it; then what docker writes.
@@ -114,30 +112,38 @@ fn keys(reference: &Reference) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn found(json: &str, name: &str) -> Result<Credentials, String> {
+    fn found(json: &str, name: &str) -> Result<Vec<Keeper>, String> {
         let file: File = serde_json::from_str(json).unwrap();
-        of_file(&file, &name.parse().unwrap(), Path::new("f")).map_err(|error| error.to_string())
+        of_file(&file, &name.parse().unwrap()).map_err(|error| error.to_string())
+    }
+
+    fn first(json: &str, name: &str) -> Option<Keeper> {
+        found(json, name).unwrap().into_iter().next()
     }
 
     #[test]
     fn the_longest_name_wins() {
         let json =
             r#"{"auths":{"a.b":{"auth":"host"},"a.b/c":{"auth":"part"},"a.b/c/d":{"auth":"all"},"x.y":{}},"more":1}"#;
-        let basic = |auth: &str| Ok(Credentials::Basic(auth.to_owned()));
-        assert_eq!(found(json, "a.b/c/d"), basic("all"));
-        assert_eq!(found(json, "a.b/c/e"), basic("part"));
-        assert_eq!(found(json, "a.b/cc"), basic("host"));
-        assert_eq!(found(json, "b.a/c"), Ok(Credentials::None));
-        assert_eq!(found(json, "x.y/c"), Ok(Credentials::None));
-        assert_eq!(found(r#"{"auths":{"https://index.docker.io/v1/":{"auth":"d"}}}"#, "nginx"), basic("d"));
+        let file = |auth: &str| Some(Keeper::File(auth.to_owned()));
+        assert_eq!(first(json, "a.b/c/d"), file("all"));
+        assert_eq!(first(json, "a.b/c/e"), file("part"));
+        assert_eq!(first(json, "a.b/cc"), file("host"));
+        assert_eq!(first(json, "b.a/c"), None);
+        assert_eq!(first(json, "x.y/c"), None);
+        assert_eq!(first(r#"{"auths":{"https://index.docker.io/v1/":{"auth":"d"}}}"#, "nginx"), file("d"));
         assert!(found(r#"{"auths":{"a.b":{"auth":"a\r\nX: y"}}}"#, "a.b/c").is_err());
     }
 
     #[test]
-    fn helpers_are_told_of() {
-        let helper = Ok(Credentials::Helper(PathBuf::from("f")));
-        assert_eq!(found(r#"{"credHelpers":{"a.b":"x"}}"#, "a.b/c"), helper);
-        assert_eq!(found(r#"{"credsStore":"x","auths":{"a.b":{}}}"#, "a.b/c"), helper);
-        assert_eq!(found(r#"{"credsStore":"x"}"#, "a.b/c"), Ok(Credentials::None));
+    fn helpers_are_asked_for_what_they_keep() {
+        let helper = |name: &str, server: &str| Keeper::Helper(Helper::named(name).unwrap(), server.to_owned());
+        assert_eq!(found(r#"{"credHelpers":{"a.b":"x"}}"#, "a.b/c"), Ok(vec![helper("x", "a.b")]));
+        assert_eq!(found(r#"{"credHelpers":{"a.b":"x"}}"#, "a.c/c"), Ok(vec![]));
+        let all = r#"{"credsStore":"x","auths":{"a.b":{"auth":"b"}},"credHelpers":{"a.b/c":"y"}}"#;
+        let wanted = vec![helper("y", "a.b/c"), Keeper::File("b".to_owned()), helper("x", "a.b")];
+        assert_eq!(found(all, "a.b/c"), Ok(wanted));
+        assert_eq!(found(r#"{"credsStore":"x"}"#, "nginx"), Ok(vec![helper("x", DOCKER)]));
+        assert!(found(r#"{"credsStore":"../x"}"#, "nginx").is_err());
     }
 }

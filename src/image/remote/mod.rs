@@ -3,8 +3,8 @@
 //! [`source`] is what the user wrote. [`registry`] finds an image behind it and [`download`] brings its layers, which
 //! [`oci`](super::oci) then unpacks; [`server`] brings one file, and by [`sums`] and [`signature`] what vouches for it.
 //! [`cosign`] is for
-//! registries what the latter is for servers. Below all of them is [`client`]: TLS by the host's certificates, no credentials to anybody else, and an end to
-//! everything, in bytes and in time.
+//! registries what the latter is for servers. Below all of them is [`client`]: TLS by the host's certificates ([`trust`]), who we are ([`credentials`],
+//! [`helper`], [`identity`]) told to nobody else, and an end to everything, in bytes and in time.
 
 pub mod base64;
 pub mod bring;
@@ -13,6 +13,8 @@ pub mod client;
 pub mod cosign;
 pub mod credentials;
 pub mod download;
+pub mod helper;
+pub mod identity;
 pub mod reference;
 pub mod registry;
 pub mod retry;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::challenge::Challenge;
 use super::client::{Ask, Client, Response, shown};
 use super::cosign::{self, MAX_PAYLOAD, Rule, Signed};
-use super::credentials::{self, Credentials};
+use super::credentials::{self, Keeper};
 use super::download;
 use super::reference::Reference;
 use super::retry::{Failure, retried};
@@ -33,6 +33,15 @@ pub struct Repository {
     reference: Reference,
     base: Url,
     authorization: Mutex<Option<String>>,
+    login: Mutex<Option<Login>>,
+}
+
+/// Who we are to a registry, once that has been found out.
+#[derive(Debug, Clone)]
+enum Login {
+    /// What Authorization says, and who says so.
+    Known(String, String),
+    Nobody,
 }
 
 /// An image that was found in a registry, of which nothing is here but its documents.
@@ -86,7 +95,13 @@ impl Repository {
         if client.is_insecure() && client.get(&base, Ask::default()).is_err() {
             base.scheme = Scheme::Http;
         }
-        Ok(Self { client, reference: reference.clone(), base, authorization: Mutex::default() })
+        Ok(Self {
+            client,
+            reference: reference.clone(),
+            base,
+            authorization: Mutex::default(),
+            login: Mutex::default(),
+        })
     }
 
     /// What its name stands for.
@@ -193,10 +208,33 @@ impl Repository {
     }
 
     fn basic(&self) -> Result<Option<String>> {
-        match credentials::find(self.client.root(), &self.reference)? {
-            Credentials::Basic(pair) => Ok(Some(format!("Basic {pair}"))),
-            _ => Ok(None),
+        Ok(match self.login()? {
+            Login::Known(basic, _) => Some(basic),
+            Login::Nobody => None,
+        })
+    }
+
+    /// Programs are asked once, however many layers are brought at a time.
+    fn login(&self) -> Result<Login> {
+        let mut known = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(login) = &*known {
+            return Ok(login.clone());
         }
+        let mut login = Login::Nobody;
+        for keeper in credentials::keepers(self.client.root(), &self.reference)? {
+            let (pair, by) = match keeper {
+                Keeper::File(pair) => (Some(pair), "auth.json".to_owned()),
+                Keeper::Helper(helper, server) => {
+                    (helper.ask(&server, self.client.patience().idle)?, helper.program().to_owned())
+                }
+            };
+            if let Some(pair) = pair {
+                login = Login::Known(format!("Basic {pair}"), by);
+                break;
+            }
+        }
+        *known = Some(login.clone());
+        Ok(login)
     }
 
     fn token(
@@ -232,22 +270,13 @@ impl Repository {
     fn refused(&self) -> Result<Error> {
         let Reference { host, .. } = &self.reference;
         let name = self.reference.name();
-        Ok(Error::new(
-            Exit::NotPermitted,
-            match credentials::find(self.client.root(), &self.reference)? {
-                Credentials::Basic(_) => {
-                    format!("{host} does not give {name} to whom auth.json names (podman login {host})")
-                }
-                Credentials::Helper(path) => format!(
-                    "{host} wants a name and a password, and {} leaves that to a program, which soute does not ask: podman \
-                     login {host} writes them to a file",
-                    path.display()
-                ),
-                Credentials::None => {
-                    format!("{host} does not give {name} to everybody, or has no such image (podman login {host})")
-                }
-            },
-        ))
+        let message = match self.login()? {
+            Login::Known(_, by) => format!("{host} does not give {name} to whom {by} names (podman login {host})"),
+            Login::Nobody => {
+                format!("{host} does not give {name} to everybody, or has no such image (podman login {host})")
+            }
+        };
+        Ok(Error::new(Exit::NotPermitted, message))
     }
 }
 

@@ -26,12 +26,17 @@ pub fn authorities(root: &Path, authority: &str) -> Result<Vec<Certificate<'stat
     if let Some(bundle) = bundle() {
         all.extend(certificates(&bundle)?);
     }
-    for directory in OF_REGISTRIES {
-        for path in certificate_files(&root.join(directory).join(authority))? {
+    for directory in directories(root, authority) {
+        for path in files(&directory, "crt")? {
             all.extend(certificates(&path)?);
         }
     }
     Ok(all)
+}
+
+/// What the host has for one server.
+pub fn directories(root: &Path, authority: &str) -> [PathBuf; 2] {
+    OF_REGISTRIES.map(|directory| root.join(directory).join(authority))
 }
 
 /// SSL_CERT_FILE is OpenSSL's word for another one.
@@ -40,7 +45,8 @@ fn bundle() -> Option<PathBuf> {
     named.or_else(|| BUNDLES.iter().map(PathBuf::from).find(|path| path.exists()))
 }
 
-fn certificate_files(directory: &Path) -> Result<Vec<PathBuf>> {
+/// The files of a directory whose names end so, none where there is no directory.
+pub fn files(directory: &Path, end: &str) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(directory) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
         other => other.with_context(|| format!("cannot read {}", directory.display()))?,
@@ -48,7 +54,7 @@ fn certificate_files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.with_context(|| format!("cannot read {}", directory.display()))?.path();
-        if path.extension().is_some_and(|extension| extension == "crt") {
+        if path.extension().is_some_and(|extension| extension == end) {
             found.push(path);
         }
     }

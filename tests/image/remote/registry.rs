@@ -166,7 +166,10 @@ fn a_registry_with_a_password_gets_it_from_auth_json() {
     }
     fs::write(&file, format!(r#"{{"auths":{{}},"credHelpers":{{"{server}":"secretservice"}}}}"#)).unwrap();
     let helper = import(&host, "other", &name, &terms()).unwrap_err().to_string();
-    assert!(helper.contains("leaves that to a program"), "{helper}");
+    assert!(
+        helper.contains("cannot ask docker-credential-secretservice for a password: it is not installed"),
+        "{helper}"
+    );
     assert_eq!(patience().idle, terms().patience.idle);
     assert_eq!(store(&host), ["test"]);
 }
