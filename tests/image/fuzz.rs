@@ -17,7 +17,7 @@ use soute::image::path::normalized;
 use soute::image::remote::challenge::Challenge;
 use soute::image::remote::source::Source;
 use soute::image::remote::url::Url;
-use soute::image::remote::{base64, cosign, sums};
+use soute::image::remote::{base64, cosign, sigstore, sums};
 
 /// xorshift64*: the same bytes for the same seed, everywhere.
 struct Random(u64);
@@ -196,6 +196,7 @@ fn fuzz_documents() {
         }
         let _ = json::<Vec<Saved>>(bytes);
         let _ = cosign::signatures(bytes);
+        let _ = (sigstore::manifests(bytes), sigstore::bundle(bytes), sigstore::signed(bytes));
         let text = String::from_utf8_lossy(bytes);
         let _ = Challenge::parse(&text);
         let _ = sums::find(&text, "debian.tar");

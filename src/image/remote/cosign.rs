@@ -1,4 +1,4 @@
-//! Signatures of registry images as cosign keeps them: beside the image, under a tag made of its digest.
+//! Signatures of registry images as cosign kept them before its version 3: beside the image, under a tag made of its digest.
 //!
 //! The tag's manifest has a layer for each signature; the layer is what was signed, JSON that names the digest, and the
 //! signature is an annotation of it. See cosign's specs/SIGNATURE_SPEC.md.
@@ -122,7 +122,7 @@ pub fn check(key: &Path, payload: &[u8], signature: &str, wanted: &Digest) -> Re
 }
 
 /// By openssl(1), as gpgv checks the other kind: a tool that is on every host, and no cryptography of ours.
-fn by_key(key: &Path, payload: &[u8], signature: &[u8]) -> Result<()> {
+pub(super) fn by_key(key: &Path, payload: &[u8], signature: &[u8]) -> Result<()> {
     let (payload, signature) = (Memory::new(payload)?, Memory::new(signature)?);
     let mut command = Command::new("openssl");
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").args(["dgst", "-sha256", "-verify"]).arg(key);

@@ -2,8 +2,7 @@
 //!
 //! [`source`] is what the user wrote. [`registry`] finds an image behind it and [`download`] brings its layers, which
 //! [`oci`](super::oci) then unpacks; [`server`] brings one file, and by [`sums`] and [`signature`] what vouches for it.
-//! [`cosign`] is for
-//! registries what the latter is for servers. Below all of them is [`client`]: TLS by the host's certificates ([`trust`]), who we are ([`credentials`],
+//! [`vouch`] is for registries what the latter is for servers, with signatures as [`cosign`] or [`sigstore`] keep them. Below all of them is [`client`]: TLS by the host's certificates ([`trust`]), who we are ([`credentials`],
 //! [`helper`], [`identity`]) told to nobody else, and an end to everything, in bytes and in time.
 
 pub mod base64;
@@ -21,6 +20,8 @@ pub mod retry;
 pub mod server;
 pub mod signature;
 pub mod source;
+pub mod sigstore;
 pub mod sums;
 pub mod trust;
 pub mod url;
+pub mod vouch;

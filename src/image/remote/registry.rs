@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
 use super::challenge::Challenge;
-use super::client::{Ask, Client, Response, shown};
-use super::cosign::{self, MAX_PAYLOAD, Rule, Signed};
+use super::client::{Ask, Client, Patience, Response, shown};
+use super::cosign::Rule;
 use super::credentials::{self, Keeper};
 use super::download;
 use super::reference::Reference;
 use super::retry::{Failure, retried};
 use super::url::{Scheme, Url};
+use super::vouch;
 use crate::definition::types::escaped;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::copy::Progress;
@@ -73,7 +73,7 @@ pub fn find(client: Client, reference: &Reference, rule: Option<&Rule>) -> Resul
     let (top, bytes) = repository.top()?;
     if let Some(Rule { prefix, key }) = rule {
         let key = repository.client.root().join(key.strip_prefix("/").unwrap_or(key));
-        let signed = repository.check_signatures(&key, &top.digest);
+        let signed = vouch::check(&repository, &key, &top.digest);
         signed.with_context(|| format!("images of {prefix} have to be signed"))?;
     }
     let pinned = top.digest.clone();
@@ -120,34 +120,13 @@ impl Repository {
         }
     }
 
-    /// One of the signatures beside an image has to be by this key.
-    fn check_signatures(&self, key: &Path, image: &Digest) -> Result<()> {
-        let tag = cosign::tag(image);
-        let (_, _, manifest) = self.manifest(&tag).map_err(|error| match error.exit() {
-            Exit::NotFound => Error::failed(format!("there is no signature of {image}")),
-            _ => error,
-        })?;
-        let mut refused = Error::failed(format!("there is no signature of {image}"));
-        for signed in cosign::signatures(&manifest).with_context(|| tag.clone())? {
-            match self.check_signature(key, &signed, image) {
-                Ok(()) => return Ok(()),
-                Err(error) => refused = error,
-            }
-        }
-        Err(refused)
-    }
-
-    fn check_signature(&self, key: &Path, signed: &Signed, image: &Digest) -> Result<()> {
-        let Signed { payload, signature } = signed;
-        let bytes = retried(self.client.patience().pause, || self.blob(payload, 0)?.document(MAX_PAYLOAD))?;
-        if Digest::of(&bytes) != *payload {
-            return Err(Error::failed(format!("what came for {payload} has the digest {}", Digest::of(&bytes))));
-        }
-        cosign::check(key, &bytes, signature, image)
+    /// How long it waits for its server.
+    pub(super) fn patience(&self) -> Patience {
+        self.client.patience()
     }
 
     /// A manifest by tag or digest: its type, its digest as the registry has it, and itself.
-    fn manifest(&self, wanted: &str) -> Result<(String, Option<Digest>, Vec<u8>)> {
+    pub(super) fn manifest(&self, wanted: &str) -> Result<(String, Option<Digest>, Vec<u8>)> {
         let accept = accepted();
         retried(self.client.patience().pause, || {
             let response = self.get(&format!("manifests/{wanted}"), &[("accept", accept.as_str())])?;
@@ -170,14 +149,14 @@ impl Repository {
         }
     }
 
-    fn blob(&self, digest: &Digest, at: u64) -> Result<Response, Failure> {
+    pub(super) fn blob(&self, digest: &Digest, at: u64) -> Result<Response, Failure> {
         let range = format!("bytes={at}-");
         let headers: &[_] = if at > 0 { &[("range", range.as_str())] } else { &[] };
         self.get(&format!("blobs/{digest}"), headers)
     }
 
     /// Asks; who has to be known for it makes himself known, once.
-    fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<Response, Failure> {
+    pub(super) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<Response, Failure> {
         let url = Url { path: format!("/v2/{}/{path}", self.reference.repository), ..self.base.clone() };
         let known = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ask = Ask { headers, authorization: known.as_deref() };

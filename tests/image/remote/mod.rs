@@ -2,6 +2,7 @@
 
 mod authority;
 mod broken;
+mod bundles;
 mod files;
 mod registry;
 mod scripted;

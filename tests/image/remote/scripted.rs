@@ -136,6 +136,9 @@ impl Image {
     /// As a registry that does all right.
     pub fn answer(&self, request: &Request, stream: &mut TcpStream) -> std::io::Result<()> {
         match request.path.rsplit('/').next().unwrap_or_default() {
+            _ if request.path.contains("/referrers/") => {
+                head(stream, "404 Not Found", &[("Content-Length", "0".to_owned())])
+            }
             "" => body(stream, "application/json", b"{}"),
             name if name == digest(&self.layer) => body(stream, "application/octet-stream", &self.layer),
             name if name == digest(&self.config) => body(stream, "application/octet-stream", &self.config),

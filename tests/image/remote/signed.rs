@@ -62,7 +62,7 @@ impl Signature {
     }
 }
 
-fn sign(payload: &[u8]) -> String {
+pub fn sign(payload: &[u8]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     fs::write(at("key"), &keys().0).unwrap();
@@ -71,7 +71,7 @@ fn sign(payload: &[u8]) -> String {
     run("openssl", &["base64", "-A", "-in", &at("signature")])
 }
 
-fn rule() -> Rule {
+pub fn rule() -> Rule {
     Rule { prefix: "127.0.0.1:PORT".to_owned(), key: PathBuf::from("/etc/soute/keys/test.pub") }
 }
 
