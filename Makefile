@@ -4,6 +4,7 @@
 # make torture              power cuts, kills at any step, a thousand containers on one bridge
 # make bench                ours and others' speed, in turn, as ratios
 # make bench-images         copies of images and cp's, btrfs's, in turn, as ratios
+# make bench-network        links and published ports, and netavark's, a hand's, in turn, as ratios
 # make compare              ours and others' isolation, as a probe finds it from inside
 # make fuzz                 parsers against bytes that are nearly right, SECONDS=60 each
 # make deps                 Debian's packages for these
@@ -30,7 +31,7 @@ STAGE = $(CURDIR)/target/lab/stage
 # Man page, completions and schema that the code itself writes.
 SHARE = target/share
 
-.PHONY: all install uninstall deps stage test fuzz demo lab bench bench-images compare torture
+.PHONY: all install uninstall deps stage test fuzz demo lab bench bench-images bench-network compare torture
 
 # generator and runner are on the start path: static, they come up in less than 0.3 ms. soute is not, because the names
 # of the host's users need the dynamic C library. All three share one build of the dependencies.
@@ -130,6 +131,11 @@ bench: deps stage
 bench-images: deps
 	$(CARGO) rustc --locked --profile $(PROFILE) --example clone -- -C target-feature=+crt-static
 	@tests/bench/images $(OUT)/examples/clone
+
+# The same of what makes links.
+bench-network: deps stage
+	$(CARGO) rustc --locked --profile $(PROFILE) --example attach -- -C target-feature=+crt-static
+	@tests/bench/network $(OUT)/examples/attach
 
 compare: deps stage
 	@tests/probe/compare
