@@ -34,15 +34,21 @@ pub fn read_of_host(path: &Path, most: u64) -> Result<String> {
 }
 
 fn text(file: OwnedFd, most: u64) -> Result<String> {
-    if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+    let stat = fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::other("it is not a regular file"));
     }
-    let mut text = String::new();
+    let mut text = String::with_capacity(room(stat.st_size));
     std::fs::File::from(file).take(most + 1).read_to_string(&mut text)?;
     match text.len() as u64 > most {
         true => Err(Error::other(format!("it is larger than {most} bytes"))),
         false => Ok(text),
     }
+}
+
+/// What a file of this size is read into at once, and its end is seen; more than that is grown into.
+pub fn room(size: i64) -> usize {
+    usize::try_from(size).unwrap_or(0).min(1 << 16) + 1
 }
 
 /// Replaces a file of ours, whole or not at all.

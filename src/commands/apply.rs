@@ -5,17 +5,21 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::launch::Launch;
-use super::live::current::{self, Current, Site};
-use super::live::next::Next;
+use super::live::current::{self, Current};
+use super::live::next::{Next, Reach};
 use super::live::present_use;
+use super::live::site::Site;
 use super::targets::Target;
-use super::{diff, report, restart};
+use super::{diff, report, restart, unit};
 use crate::change::Class;
 use crate::definition::types::Name;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::image::lock::Lock;
 use crate::settings::Host;
 use crate::systemd::Manager;
+
+/// Containers whose locks are held at the same time.
+const BATCH: usize = 64;
 
 /// Makes what runs what the definitions say.
 #[derive(Debug, Args)]
@@ -52,7 +56,7 @@ impl Apply {
     }
 }
 
-/// The plan first, then one container after the other.
+/// The plan first, then some containers after the other.
 pub fn apply(host: &Host, manager: &Manager, targets: &[Target], how: How, dry_run: bool) -> Result<ExitCode> {
     let kept = manager.keep();
     let site = Site::new(host, manager)?;
@@ -66,64 +70,97 @@ pub fn apply(host: &Host, manager: &Manager, targets: &[Target], how: How, dry_r
     if dry_run {
         return Ok(ExitCode::from(current::exit(&errors, !list.is_empty())));
     }
-    let mut differs = false;
-    let mut again = Vec::new();
-    for current in list {
-        let name = current.name;
-        match one(host, manager, &site, &name, how).with_context(|| format!("cannot apply {name}")) {
-            Ok(Left { restart, other }) => {
-                differs |= other || (restart && !how.restart);
-                again.extend((restart && how.restart).then_some(name));
-            }
-            Err(error) => {
-                report(&error);
-                errors.push(error);
-            }
+    let mut done = Done { how, ..Done::default() };
+    let mut list = list.into_iter().peekable();
+    while let Some(first) = list.next() {
+        let lock = Lock::name(&host.layout, &first.name);
+        let mut batch = vec![(first, lock)];
+        // Who waits for a lock holds none, so that no two wait for each other.
+        while let Some(next) = list.peek().filter(|_| batch.len() < BATCH)
+            && let Ok(lock) = Lock::try_name(&host.layout, &next.name)
+        {
+            batch.extend(list.next().map(|next| (next, Ok(lock))));
         }
+        all_of(host, manager, &site, batch, &mut done);
     }
     drop(kept);
-    for name in again {
+    for name in std::mem::take(&mut done.again) {
         match start_again(host, manager, &name, how).with_context(|| format!("cannot apply {name}")) {
-            Ok(other) => differs |= other,
-            Err(error) => {
-                report(&error);
-                errors.push(error);
+            Ok(other) => done.differs |= other,
+            Err(error) => done.failed(error),
+        }
+    }
+    errors.append(&mut done.errors);
+    Ok(ExitCode::from(current::exit(&errors, done.differs)))
+}
+
+/// What has come of it.
+#[derive(Default)]
+struct Done {
+    how: How,
+    /// Something is not as it is written yet.
+    differs: bool,
+    /// Those to start again.
+    again: Vec<Name>,
+    errors: Vec<Error>,
+}
+
+impl Done {
+    fn failed(&mut self, error: Error) {
+        report(&error);
+        self.errors.push(error);
+    }
+
+    fn is_reached(&mut self, current: &Current) {
+        let restart = current.of(Class::Restart).chain(current.of(Class::Recreate)).next().is_some();
+        self.differs |= restart && !self.how.restart;
+        self.again.extend((restart && self.how.restart).then(|| current.name.clone()));
+        for change in current.of(Class::Drift).filter(|change| !current.is_ours_to_undo(change)) {
+            self.differs = true;
+            let name = &current.name;
+            match &change.from {
+                Some(from) if change.field != "definition" => {
+                    eprintln!("soute: {name}: {from} sets {}, and stays: it is the administrator's", change.field);
+                }
+                _ => eprintln!("soute: {name}: its {} is {}", change.field, change.new.as_deref().unwrap_or("gone")),
             }
         }
     }
-    Ok(ExitCode::from(current::exit(&errors, differs)))
 }
 
-/// What is not done yet.
-struct Left {
-    /// It takes a restart, or a new disk.
-    restart: bool,
-    /// What nothing of ours can do.
-    other: bool,
+/// All that is live, or nothing, of each. systemd works on one while the next is sent.
+fn all_of(host: &Host, manager: &Manager, site: &Site<'_>, batch: Vec<(Current, Result<Lock>)>, done: &mut Done) {
+    let mut begun = Vec::new();
+    for (current, lock) in batch {
+        let name = current.name.clone();
+        let reach = lock.and_then(|lock| begin(host, manager, site, current, done.how).map(|reach| (reach, lock)));
+        match reach.with_context(|| format!("cannot apply {name}")) {
+            Ok(reach) => begun.push(reach),
+            Err(error) => done.failed(error),
+        }
+    }
+    let asked: Vec<_> = begun.iter().map(|(reach, _)| (unit(reach.name()), reach.properties())).collect();
+    let told = manager.set_properties(&asked);
+    for ((reach, _lock), told) in begun.iter().zip(told) {
+        match reach.finish(host, told).with_context(|| format!("cannot apply {}", reach.name())) {
+            Ok(()) => done.is_reached(reach.current()),
+            Err(error) => done.failed(error),
+        }
+    }
 }
 
-/// All that is live, or nothing. It is looked at again under the lock: another apply may have been faster.
-fn one(host: &Host, manager: &Manager, site: &Site<'_>, name: &Name, how: How) -> Result<Left> {
-    let _lock = Lock::name(&host.layout, name)?;
-    let mut current = site.look(name)?;
-    Current::add_drift(std::slice::from_mut(&mut current), manager, false)?;
-    let restart = current.of(Class::Restart).chain(current.of(Class::Recreate)).next().is_some();
-    let next = Next::of(host, &current)?;
+/// It is looked at again under the lock where another apply has been faster.
+fn begin(host: &Host, manager: &Manager, site: &Site<'_>, current: Current, how: How) -> Result<Reach> {
+    let mut current = current;
+    if !current.is_fresh(host) {
+        current = site.look(&current.name)?;
+        Current::add_drift(std::slice::from_mut(&mut current), manager, false)?;
+    }
+    let next = Next::of(site, &current)?;
     if !how.force {
         present_use::refuse(host, &current, &next.plan)?;
     }
-    next.reach(host, manager, &current)?;
-    let mut other = false;
-    for change in current.of(Class::Drift).filter(|change| !current.is_ours_to_undo(change)) {
-        other = true;
-        match &change.from {
-            Some(from) if change.field != "definition" => {
-                eprintln!("soute: {name}: {from} sets {}, and stays: it is the administrator's", change.field);
-            }
-            _ => eprintln!("soute: {name}: its {} is {}", change.field, change.new.as_deref().unwrap_or("gone")),
-        }
-    }
-    Ok(Left { restart, other })
+    next.begin(host, current)
 }
 
 /// Whether something differs still.

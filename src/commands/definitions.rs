@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+use super::known::Known;
 use super::missing;
 use crate::definition::check::exposure::{BindFacts, exposed};
 use crate::definition::load::{self, Failure, Loaded};
@@ -14,8 +15,7 @@ use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
 use crate::definition::{Declared, Fault, Faults, Site};
 use crate::error::{Context, Error, Exit, Result};
-use crate::image::disk;
-use crate::image::store::{ImageInfo, Store};
+use crate::image::store::ImageInfo;
 use crate::output::diagnostics;
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -61,22 +61,16 @@ pub fn load_flags(host: &Host, name: &Name, flags: toml::Table, systemd: Option<
 
 /// What an image declares, as the lowest layer of a definition.
 pub fn declared(host: &Host, image: &Name) -> Option<Declared> {
-    // Who only asks makes no store.
-    host.layout.images().metadata().ok()?;
-    let info = Store::new(&host.layout).ok()?.open(image).ok()?.info;
-    Some(of_image(image, info))
+    Known::new(host).declared(image)
 }
 
 /// The same for a container. Its disk may be of before an update, and then it knows itself what its image was.
 fn declared_for(host: &Host, name: &Name, image: &Name) -> Option<Declared> {
-    let own = || disk::open(&host.layout, name).ok()??.own_image().ok()?;
-    match disk::has_own_image(&host.layout, name).then(own).flatten() {
-        Some(info) => Some(of_image(image, info)),
-        None => declared(host, image),
-    }
+    Known::new(host).declared_for(name, image)
 }
 
-fn of_image(image: &Name, info: ImageInfo) -> Declared {
+/// What the record of an image says.
+pub fn of_image(image: &Name, info: ImageInfo) -> Declared {
     let declared = info.declared;
     Declared {
         image: image.to_string(),
@@ -111,7 +105,12 @@ pub fn check_neighbours(host: &Host, loaded: &Loaded) -> Result<()> {
         // It has nothing that another could take, and a circle would go through it: no need to read a thousand files.
         return Ok(());
     }
-    let faults = Site::survey(&host.layout)?.conflicts_of(&loaded.name);
+    refuse_conflicts(&Site::survey(&host.layout)?, loaded)
+}
+
+/// The same, among containers that have been read.
+pub fn refuse_conflicts(site: &Site, loaded: &Loaded) -> Result<()> {
+    let faults = site.conflicts_of(&loaded.name);
     if faults.fatal() { Err(refuse(&faults.0)) } else { Ok(()) }
 }
 

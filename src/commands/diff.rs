@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::live::current::{self, Current, Site};
+use super::live::current::{self, Current};
+use super::live::site::Site;
 use super::report;
 use super::targets::Target;
 use crate::change::Change;

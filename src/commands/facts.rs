@@ -5,6 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use super::known::Known;
 use super::{machine, resolvers};
 use crate::definition::check::exposure::BindFacts;
 use crate::definition::load::Loaded;
@@ -13,12 +14,37 @@ use crate::definition::{Definition, Group};
 use crate::error::{Context, Error, Exit, Result};
 use crate::file;
 use crate::image::disk::Disk;
-use crate::image::store::{ImageInfo, Store};
+use crate::image::store::ImageInfo;
 use crate::plan::{Facts, environment_file};
 use crate::settings::Host;
 
+/// What is the same for all containers of a host.
+pub struct Machine {
+    runner: PathBuf,
+    machined: Option<PathBuf>,
+    id: String,
+    memory: u64,
+    tasks: u64,
+    timezone: Option<String>,
+}
+
+impl Machine {
+    /// As it is now.
+    pub fn of(host: &Host) -> Result<Self> {
+        Ok(Self {
+            runner: runner()?,
+            machined: (host.machined && machine::is_there()).then(machine::program).transpose()?,
+            id: machine_id(host)?,
+            memory: memory()?,
+            tasks: number(Path::new("/proc/sys/kernel/pid_max"))?,
+            timezone: local_timezone(),
+        })
+    }
+}
+
 /// The facts for a definition whose image is this one, and whose ids, if they have been recorded.
-pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -> Result<Facts> {
+pub fn facts(known: &Known<'_>, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -> Result<Facts> {
+    let (host, machine) = (known.host, known.machine()?);
     let of = loaded.replica.as_ref().map_or(&loaded.name, |replica| &replica.of);
     let definition = loaded.files.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *of.as_str()));
     let group = loaded.definition.group.as_ref().map(|group| Group::load(&host.layout, group));
@@ -32,17 +58,17 @@ pub fn facts(host: &Host, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -
         group: group.transpose().map_err(|faults| super::definitions::refuse(&faults.0))?,
         definition: definition.cloned(),
         layout: host.layout.clone(),
-        runner: runner()?,
-        machined: (host.machined && machine::is_there()).then(machine::program).transpose()?,
+        runner: machine.runner.clone(),
+        machined: machine.machined.clone(),
         image,
         ids,
         addresses: BTreeMap::new(),
         resolvers: resolvers(host, &loaded.definition),
-        machine_id: machine_id(host)?,
+        machine_id: machine.id.clone(),
         ipv6: has_ipv6_loopback(&loaded.definition),
-        memory: memory()?,
-        tasks: number(Path::new("/proc/sys/kernel/pid_max"))?,
-        timezone: local_timezone(),
+        memory: machine.memory,
+        tasks: machine.tasks,
+        timezone: machine.timezone.clone(),
         exposed: loaded.definition.exposed_binds(BindFacts::of),
         image_environment: loaded.image_environment.iter().map(pair).collect(),
         file_environment: environment_files(loaded)?,
@@ -64,17 +90,13 @@ pub fn has_ipv6_loopback(definition: &Definition) -> bool {
     !definition.publish.is_empty() && has()
 }
 
-/// The image that a container's disk is, or will be, a copy of.
-pub fn image(host: &Host, name: &str, disk: Option<&Disk>) -> Result<ImageInfo> {
-    let own = disk.filter(|disk| disk.record.image == name).map(Disk::own_image).transpose()?.flatten();
-    if let Some(own) = own {
-        return Ok(own);
-    }
-    match (Store::new(&host.layout)?.open(name), disk) {
-        (Err(error), Some(disk)) if error.exit() == Exit::NotFound && disk.kind()?.is_some() => {
-            disk.info().with_context(|| format!("image {name} is gone, and its copy cannot stand in for it"))
+/// What a disk says of an image that the store does not have.
+pub fn copied(image: &str, disk: Option<&Disk>) -> Result<ImageInfo> {
+    match disk {
+        Some(disk) if disk.kind()?.is_some() => {
+            disk.info().with_context(|| format!("image {image} is gone, and its copy cannot stand in for it"))
         }
-        (image, _) => Ok(image?.info),
+        _ => Err(Error::new(Exit::NotFound, format!("no image {image}"))),
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::addresses::{self, Addresses};
+use super::known::Known;
 use super::progress::Progress;
 use super::settled::{Settled, build};
 use super::update::repair;
@@ -145,7 +146,8 @@ impl<'a> Launch<'a> {
     /// Makes the plan, and what must be recorded before it can be: the ids, the volumes. What is `durable` outlasts a
     /// power cut.
     pub fn plan(&self, loaded: &Loaded, durable: bool) -> Result<Plan> {
-        let settled = Settled::new(self.host, loaded)?;
+        let known = Known::new(self.host);
+        let settled = Settled::new(&known, loaded)?;
         settled.tell(loaded);
         if settled.definition.image.digest.is_some() && !pull::has_copy(self.host, loaded)? {
             pull::refuse_other(&settled.definition.image, &settled.image)?;
@@ -162,7 +164,7 @@ impl<'a> Launch<'a> {
             eprintln!("soute: {}: {}", loaded.name, resolvers::UNREACHABLE);
         }
         let addresses = self.addresses(loaded, durable)?;
-        let plan = build(self.host, loaded, &settled.definition, settled.image, disk.record.ids, addresses)?;
+        let plan = build(&known, loaded, &settled.definition, settled.image, disk.record.ids, addresses)?;
         let _lock = Lock::name(&self.host.layout, &loaded.name)?;
         plan::declare(&self.host.layout.state(&loaded.name), &settled.definition)?;
         Ok(plan)

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::known::Known;
 use super::{resolvers, settled};
 use crate::definition::Fault;
 use crate::definition::load::Loaded;
@@ -38,7 +39,7 @@ pub fn in_use(host: &Host, loaded: &Loaded) -> Option<Fault> {
     if host.layout.root() != Path::new("/") || !host.probe_addresses || !rustix::process::geteuid().is_root() {
         return None;
     }
-    let links = settled::would_be(host, loaded).ok()?.links;
+    let links = settled::would_be(&Known::new(host), loaded).ok()?.links;
     let mut asked = Asked::of(&links)?;
     let found = asked.found_within(PATIENCE, |host_name| names::has_ended(&host.layout, host_name));
     drop(asked);

@@ -32,6 +32,7 @@ mod image;
 mod import;
 mod inventory;
 mod kill;
+mod known;
 mod launch;
 mod list;
 mod live;

@@ -2,6 +2,7 @@
 
 use super::addresses::{self, Addresses};
 use super::facts;
+use super::known::Known;
 use crate::definition::Definition;
 use crate::definition::load::Loaded;
 use crate::definition::model::Image;
@@ -14,33 +15,35 @@ use crate::settings::Host;
 
 /// The plan that a start would make now, with nothing recorded for it.
 pub fn preview(host: &Host, loaded: &Loaded) -> Result<Plan> {
-    let settled = Settled::new(host, loaded)?;
+    let known = Known::new(host);
+    let settled = Settled::new(&known, loaded)?;
     settled.tell(loaded);
-    settled.build(host, loaded)
+    settled.build(&known, loaded)
 }
 
 /// The same for who asks of every container, and is told what differs.
-pub fn would_be(host: &Host, loaded: &Loaded) -> Result<Plan> {
-    Settled::new(host, loaded)?.build(host, loaded)
+pub fn would_be(known: &Known<'_>, loaded: &Loaded) -> Result<Plan> {
+    Settled::new(known, loaded)?.build(known, loaded)
 }
 
 /// The plan on a new disk, of the image that the definition names.
 pub fn anew(host: &Host, loaded: &Loaded) -> Result<Plan> {
     let disk = disk::open(&host.layout, &loaded.name)?;
-    let image = facts::image(host, loaded.definition.image.as_str(), None)?;
-    Settled { definition: loaded.definition.clone(), image, disk }.build(host, loaded)
+    let known = Known::new(host);
+    let image = known.image_of(loaded.definition.image.as_str(), None)?;
+    Settled { definition: loaded.definition.clone(), image, disk }.build(&known, loaded)
 }
 
 /// The plan of a definition whose image, ids and addresses are known.
 pub fn build(
-    host: &Host,
+    known: &Known<'_>,
     loaded: &Loaded,
     definition: &Definition,
     image: ImageInfo,
     ids: Option<u32>,
     addresses: Addresses,
 ) -> Result<Plan> {
-    let facts = Facts { addresses, ..facts::facts(host, loaded, image, ids)? };
+    let facts = Facts { addresses, ..facts::facts(known, loaded, image, ids)? };
     let mut plan = Plan::build(definition, &facts)?;
     plan.fingerprint = fingerprint(loaded);
     Ok(plan)
@@ -55,14 +58,13 @@ pub struct Settled {
 
 impl Settled {
     /// Finds what is kept, and what the image is.
-    pub fn new(host: &Host, loaded: &Loaded) -> Result<Self> {
-        let name = loaded.name.as_str();
-        let disk = disk::open(&host.layout, name)?;
+    pub fn new(known: &Known<'_>, loaded: &Loaded) -> Result<Self> {
+        let disk = disk::open(&known.host.layout, &loaded.name)?;
         let mut definition = loaded.definition.clone();
         if let Some(image) = kept_image(disk.as_ref(), definition.image.as_str())? {
             definition.image = Image::named(image);
         }
-        let image = facts::image(host, definition.image.as_str(), disk.as_ref())?;
+        let image = known.image_of(definition.image.as_str(), disk.as_ref())?;
         Ok(Self { definition, image, disk })
     }
 
@@ -76,9 +78,9 @@ impl Settled {
         }
     }
 
-    fn build(self, host: &Host, loaded: &Loaded) -> Result<Plan> {
-        let addresses = addresses::given(&host.layout, &loaded.name, &self.definition)?;
-        build(host, loaded, &self.definition, self.image, self.disk.and_then(|disk| disk.record.ids), addresses)
+    fn build(self, known: &Known<'_>, loaded: &Loaded) -> Result<Plan> {
+        let addresses = addresses::given(&known.host.layout, &loaded.name, &self.definition)?;
+        build(known, loaded, &self.definition, self.image, self.disk.and_then(|disk| disk.record.ids), addresses)
     }
 }
 

@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::live::current::{self, Current, Site};
+use super::live::current::{self, Current};
+use super::live::parallel;
+use super::live::site::Site;
 use super::targets::Target;
 use super::{diff, report};
 use crate::audit::read;
-use crate::change;
+use crate::change::{self, Change};
 use crate::dhcp;
 use crate::error::{Context, Error, Exit, Result};
 use crate::sandbox::exec;
@@ -40,10 +42,11 @@ impl Verify {
         errors.extend(more);
         Current::add_drift(&mut list, &manager, true)?;
         drop(kept);
-        for current in &mut list {
-            let action = format!("cannot verify {}", current.name);
-            if let Err(error) = look_inside(host, current).with_context(|| action) {
-                errors.extend(current::if_it_runs(&manager, &current.name, error));
+        let found = parallel::map(&list, |current| look_inside(host, current));
+        for (current, found) in list.iter_mut().zip(found) {
+            match found.with_context(|| format!("cannot verify {}", current.name)) {
+                Ok(found) => add(current, found),
+                Err(error) => errors.extend(current::if_it_runs(&manager, &current.name, error)),
             }
         }
         errors.iter().for_each(report);
@@ -53,18 +56,21 @@ impl Verify {
     }
 }
 
-/// What the kernel has. Between two automatic restarts there is nothing.
-fn look_inside(host: &Host, current: &mut Current) -> Result<()> {
+/// What the kernel has otherwise. Between two automatic restarts there is nothing.
+fn look_inside(host: &Host, current: &Current) -> Result<Vec<Change>> {
     let target = match exec::Target::anyhow(&host.layout, &current.name) {
-        Err(error) if error.exit() == Exit::NotRunning => return Ok(()),
+        Err(error) if error.exit() == Exit::NotRunning => return Ok(Vec::new()),
         target => target?,
     };
     let held = read::held(target.number(), target.cgroup(), current.runs.sandbox.namespaces.network)?;
-    for change in change::of_held(&dhcp::leased(&host.layout, current.runs.clone()), &held) {
-        // What systemd says already needs not be said twice.
+    Ok(change::of_held(&dhcp::leased(&host.layout, current.runs.clone()), &held))
+}
+
+/// What systemd says already, or another file of the kernel's, needs not be said twice.
+fn add(current: &mut Current, found: Vec<Change>) {
+    for change in found {
         if !current.changes.iter().any(|known| known.field == change.field && known.class == change.class) {
             current.changes.push(change);
         }
     }
-    Ok(())
 }

@@ -33,7 +33,7 @@ pub(crate) fn read(path: &Path, layer: Layer, explicit: bool) -> Result<Option<A
     if !explicit && stat.st_mode & 0o022 != 0 {
         return Err(refuse("other users than its owner can write to it").help("chmod go-w it"));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0).min(1 << 16) + 1);
+    let mut bytes = Vec::with_capacity(crate::file::room(stat.st_size));
     let mut file = std::fs::File::from(file).take(LARGEST + 1);
     file.read_to_end(&mut bytes).map_err(|error| refuse(&format!("it cannot be read: {error}")))?;
     if bytes.len() as u64 > LARGEST {

@@ -27,10 +27,11 @@ pub fn read<T: DeserializeOwned>(dir: BorrowedFd<'_>, name: &CStr) -> Result<Opt
 }
 
 fn parse<T: DeserializeOwned>(file: File) -> Result<T> {
-    if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+    let stat = fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::failed("not a regular file"));
     }
-    let mut text = String::new();
+    let mut text = String::with_capacity(crate::file::room(stat.st_size));
     file.take(MAX_SIZE + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_SIZE {
         return Err(Error::failed("larger than 1 MiB"));

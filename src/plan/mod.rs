@@ -31,7 +31,7 @@ pub use sandbox::{
     BindIds, Device, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload,
     Sandbox, Seccomp, SecurityLabel,
 };
-pub use snapshot::{LENT, MAIN_PID, PLAN, STOPPING, declare, declared};
+pub use snapshot::{LENT, MAIN_PID, PLAN, STOPPING, Stamp, declare, declared, stamp};
 pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
 
 use std::collections::BTreeMap;

@@ -54,6 +54,21 @@ impl Plan {
     }
 }
 
+/// Which snapshot it is: another one has another stamp, as each is a file of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    changed: (i64, i64),
+}
+
+/// That of the snapshot in a state directory.
+pub fn stamp(state: &Path) -> Result<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    let path = state.join(PLAN);
+    let stat = path.symlink_metadata().with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Stamp { inode: stat.ino(), changed: (stat.ctime(), stat.ctime_nsec()) })
+}
+
 /// Notes what the container is declared to be, for whoever audits it: its files may be others by then.
 pub fn declare(state: &Path, definition: &Definition) -> Result<()> {
     replace(state, DEFINITION, definition)

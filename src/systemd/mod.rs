@@ -13,6 +13,7 @@ mod journal;
 mod machine;
 mod manager;
 mod outcome;
+mod pipeline;
 mod private;
 mod runtime;
 mod slice;

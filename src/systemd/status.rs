@@ -6,8 +6,9 @@ use zbus::{OwnedObjectPath, OwnedVariant};
 use super::bus::{Bus, SERVICE, UNIT, read};
 use super::failure::Failure;
 use super::manager::Manager;
+use super::pipeline::in_turn;
 use super::value::{self, value};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::{Property, Value};
 
 /// One unit, as `systemctl list-units` shows it.
@@ -91,30 +92,45 @@ impl Manager {
     }
 
     /// Properties of many units in the types that they are set in; a unit that has gone has none.
-    pub fn values(&self, units: &[(String, Vec<&str>)]) -> Result<Vec<Vec<(String, Value)>>> {
-        let all = self.run(async |bus| {
-            let mut all = Vec::with_capacity(units.len());
-            for (unit, names) in units {
-                let mut values = Vec::new();
-                for name in names {
-                    match property(bus, unit, name).await {
-                        Ok(found) => {
-                            values.extend(found.as_ref().and_then(value).map(|value| ((*name).to_owned(), value)))
-                        }
-                        Err(Failure::NoSuchUnit(_)) => break,
-                        Err(failure) => return Err(failure),
-                    }
+    pub fn values(&self, units: &[(String, Vec<String>)]) -> Result<Vec<Vec<(String, Value)>>> {
+        let each = || units.iter().flat_map(|(unit, names)| names.iter().map(move |name| (unit, name)));
+        let found = self.run(async |bus| {
+            let calls = each().map(|(unit, name)| async move {
+                match property(bus, unit, name).await {
+                    Ok(found) => Ok(found.as_ref().and_then(value)),
+                    Err(Failure::NoSuchUnit(_)) => Ok(None),
+                    Err(failure) => Err(failure),
                 }
-                all.push(values);
-            }
-            Ok(all)
+            });
+            in_turn(calls).await.into_iter().collect::<Result<Vec<_>, _>>()
         })?;
-        Ok(all)
+        let mut found = found.into_iter();
+        let mut of = |names: &Vec<String>| {
+            let values = names.iter().zip(found.by_ref().take(names.len()));
+            values.filter_map(|(name, value)| Some((name.clone(), value?))).collect()
+        };
+        Ok(units.iter().map(|(_, names)| of(names)).collect())
     }
 
-    /// Changes a running unit, all of it or nothing, until the unit is stopped.
-    pub fn set_properties(&self, unit: &str, list: &[Property]) -> Result<()> {
-        Ok(self.run(async |bus| bus.manager("SetUnitProperties", &(unit, true, value::properties(list))).await)?)
+    /// Changes running units, all of it or nothing of each, until the unit is stopped. Nothing is asked for none.
+    pub fn set_properties(&self, units: &[(String, &[Property])]) -> Vec<Result<()>> {
+        let told = self.run(async |bus| {
+            let calls = units.iter().map(|(unit, list)| async move {
+                match list.is_empty() {
+                    true => Ok(()),
+                    false => bus.manager("SetUnitProperties", &(unit, true, value::properties(list))).await,
+                }
+            });
+            let told = in_turn(calls).await;
+            match told.iter().find(|told| matches!(told, Err(Failure::Lost(_)))) {
+                Some(Err(Failure::Lost(reason))) => Err(Failure::Lost(reason.clone())),
+                _ => Ok(told),
+            }
+        });
+        match told.map_err(Error::from) {
+            Ok(told) => told.into_iter().map(|told| Ok(told?)).collect(),
+            Err(error) => units.iter().map(|_| Err(Error::new(error.exit(), &error))).collect(),
+        }
     }
 }
 

@@ -3,4 +3,6 @@
 pub mod current;
 pub mod next;
 mod overrides;
+pub mod parallel;
 pub mod present_use;
+pub mod site;

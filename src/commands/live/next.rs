@@ -3,8 +3,9 @@
 use rustix::fs::OFlags;
 use std::os::fd::AsFd;
 
-use super::super::{definitions, settled, unit};
+use super::super::{definitions, settled};
 use super::current::Current;
+use super::site::Site;
 use crate::change::{self, Change, Class};
 use crate::definition::Definition;
 use crate::definition::load::Loaded;
@@ -14,11 +15,10 @@ use crate::instances;
 use crate::logs;
 use crate::names;
 use crate::network;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Property};
 use crate::sandbox::exec::Target;
 use crate::sandbox::rewrite::rewrite;
 use crate::settings::Host;
-use crate::systemd::Manager;
 
 /// The next snapshot.
 pub struct Next {
@@ -28,16 +28,18 @@ pub struct Next {
 
 impl Next {
     /// Of what has changed; what runs, where there is no definition any more.
-    pub fn of(host: &Host, current: &Current) -> Result<Self> {
+    pub fn of(site: &Site<'_>, current: &Current) -> Result<Self> {
+        let known = site.known();
+        let declared = current.declared(known.host)?;
         let Some(now) = &current.now else {
-            return Ok(Self { plan: current.runs.clone(), definition: current.declared.clone() });
+            return Ok(Self { plan: current.runs.clone(), definition: declared.clone() });
         };
         if current.changes.iter().any(|change| is_network(change) && change.class == Class::Live) {
-            definitions::check_neighbours(host, now)?;
+            definitions::refuse_conflicts(site.neighbours()?, now)?;
         }
-        let definition = change::adopt_definition(&current.declared, &now.definition, &current.changes)?;
+        let definition = change::adopt_definition(declared, &now.definition, &current.changes)?;
         let loaded = Loaded { definition: definition.clone(), ..now.clone() };
-        let adopted = settled::would_be(host, &loaded)?;
+        let adopted = settled::would_be(known, &loaded)?;
         let mut plan = change::adopt_plan(&current.runs, &adopted);
         if current.changes.iter().all(|change| matches!(change.class, Class::Live | Class::Drift)) {
             // The image that the definition names may have gone on, while the disk stays a copy of its own.
@@ -46,41 +48,68 @@ impl Next {
         Ok(Self { plan, definition })
     }
 
-    /// Does it, the snapshot last: who is killed before has what differs still shown, and done by the next.
-    pub fn reach(&self, host: &Host, manager: &Manager, current: &Current) -> Result<()> {
+    /// Does what systemd has no part in. Whatever is not finished then is shown as a difference still, and done by the
+    /// next apply: the snapshot comes last.
+    pub fn begin(self, host: &Host, current: Current) -> Result<Reach> {
         let undo: Vec<Change> =
             current.of(Class::Drift).filter(|change| current.is_ours_to_undo(change)).cloned().collect();
         let properties = change::properties(&current.runs, &self.plan, &undo);
         let links = self.plan.links != current.runs.links || undo.iter().any(is_network);
         let files = self.plan.sandbox.files != current.runs.sandbox.files;
-        // What is leased is neither's, and stays.
-        let [from, to] = [&current.runs, &self.plan].map(|plan| dhcp::leased(&host.layout, plan.clone()));
         let target = if links || files { target(host, &current.name)? } else { None };
-        if let Some(target) = &target {
-            inside(host, target, &from, &to, links)?;
+        // What is leased is neither's, and stays.
+        let leased = |plan: &Plan| dhcp::leased(&host.layout, plan.clone());
+        let inside = target.map(|target| Inside { target, from: leased(&current.runs), to: leased(&self.plan), links });
+        if let Some(inside) = &inside {
+            inside.change(host, &inside.from, &inside.to)?;
         }
-        if !properties.is_empty() {
-            manager.set_properties(&unit(&current.name), &properties).inspect_err(|_| {
-                // The first error is the one to tell.
-                let _ = target.as_ref().map(|target| inside(host, target, &to, &from, links));
-            })?;
-        }
-        self.note(host, current)
+        Ok(Reach { next: self, current, properties, inside })
+    }
+}
+
+/// A container on its way to the next snapshot.
+pub struct Reach {
+    next: Next,
+    current: Current,
+    properties: Vec<Property>,
+    inside: Option<Inside>,
+}
+
+impl Reach {
+    /// The container.
+    pub fn name(&self) -> &str {
+        &self.current.name
     }
 
-    fn note(&self, host: &Host, current: &Current) -> Result<()> {
+    /// What it was.
+    pub fn current(&self) -> &Current {
+        &self.current
+    }
+
+    /// What systemd is to be told.
+    pub fn properties(&self) -> &[Property] {
+        &self.properties
+    }
+
+    /// With what systemd has said to it: the snapshot, or everything as it was.
+    pub fn finish(&self, host: &Host, told: Result<()>) -> Result<()> {
+        told.inspect_err(|_| {
+            // The first error is the one to tell.
+            let _ = self.inside.as_ref().map(|inside| inside.change(host, &inside.to, &inside.from));
+        })?;
+        let (next, current) = (&self.next, &self.current);
         let state = host.layout.state(&current.name);
-        if self.definition != current.declared {
-            plan::declare(&state, &self.definition)?;
+        if next.definition != *current.declared(host)? {
+            plan::declare(&state, &next.definition)?;
         }
-        if self.plan != current.runs {
-            self.plan.write(&state)?;
-            let told = change::told(&current.runs, &self.plan);
+        if next.plan != current.runs {
+            next.plan.write(&state)?;
+            let told = change::told(&current.runs, &next.plan);
             // Done it is, whether the journal hears of it or not.
             let _ = logs::tell(&current.name, &host.layout, "changed", &format!("<5>changed: {told}"));
         }
-        if self.plan.links != current.runs.links {
-            let addresses = self.plan.addresses();
+        if next.plan.links != current.runs.links {
+            let addresses = next.plan.addresses();
             instances::update(&host.layout, |list| {
                 for instance in list.iter_mut().filter(|instance| instance.name == *current.name) {
                     instance.addresses.clone_from(&addresses);
@@ -92,14 +121,23 @@ impl Next {
 }
 
 /// Wires, names and files.
-fn inside(host: &Host, target: &Target, from: &Plan, to: &Plan, links: bool) -> Result<()> {
-    if links {
-        let netns = target.proc("ns/net", OFlags::RDONLY)?;
-        network::change(&from.links, &to.links, &netns)?;
+struct Inside {
+    target: Target,
+    from: Plan,
+    to: Plan,
+    links: bool,
+}
+
+impl Inside {
+    fn change(&self, host: &Host, from: &Plan, to: &Plan) -> Result<()> {
+        if self.links {
+            let netns = self.target.proc("ns/net", OFlags::RDONLY)?;
+            network::change(&from.links, &to.links, &netns)?;
+        }
+        names::change(&host.layout, from, to)?;
+        let top = self.target.proc("root", OFlags::PATH | OFlags::DIRECTORY)?;
+        rewrite(top.as_fd(), from, to)
     }
-    names::change(&host.layout, from, to)?;
-    let top = target.proc("root", OFlags::PATH | OFlags::DIRECTORY)?;
-    rewrite(top.as_fd(), from, to)
 }
 
 fn is_network(change: &Change) -> bool {

@@ -21,22 +21,39 @@ const TRANSIENT: &str = "run/systemd/transient";
 /// Properties by their D-Bus names, and who sets each.
 pub type Overrides = BTreeMap<String, String>;
 
-/// Of all containers, by `soute@.service.d`.
-pub fn of_all(host: &Host) -> Overrides {
-    let mut found = Overrides::new();
-    for directory in DIRECTORIES {
-        add(&host.layout.root().join(directory).join("soute@.service.d"), &mut found);
-    }
-    found
+/// The drop-ins of containers' units, each directory listed once.
+pub struct Index {
+    of_all: Overrides,
+    /// By the names of units.
+    of_units: BTreeMap<String, Vec<PathBuf>>,
 }
 
-/// Of one container.
-pub fn of(host: &Host, name: &str) -> Overrides {
-    let mut found = Overrides::new();
-    for directory in DIRECTORIES {
-        add(&host.layout.root().join(directory).join(format!("soute@{name}.service.d")), &mut found);
+impl Index {
+    /// As they are now.
+    pub fn of(host: &Host) -> Self {
+        let mut of_units: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for directory in DIRECTORIES {
+            let directory = host.layout.root().join(directory);
+            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+                let name = entry.file_name();
+                let unit = name.to_str().filter(|name| name.starts_with("soute@"));
+                if let Some(unit) = unit.and_then(|name| name.strip_suffix(".service.d")) {
+                    of_units.entry(unit.to_owned()).or_default().push(entry.path());
+                }
+            }
+        }
+        let mut of_all = Overrides::new();
+        of_units.get("soute@").into_iter().flatten().for_each(|directory| add(directory, &mut of_all));
+        Self { of_all, of_units }
     }
-    found
+
+    /// Of one container, those of all among them.
+    pub fn of_container(&self, name: &str) -> Overrides {
+        let mut found = self.of_all.clone();
+        let own = self.of_units.get(&format!("soute@{name}"));
+        own.into_iter().flatten().for_each(|directory| add(directory, &mut found));
+        found
+    }
 }
 
 /// Whether it stays when soute says otherwise: not what is made by systemctl set-property, which soute's own replaces.
