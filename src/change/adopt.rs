@@ -82,6 +82,7 @@ pub fn adopt_plan(runs: &Plan, adopted: &Plan) -> Plan {
     plan.fingerprint.clone_from(&adopted.fingerprint);
     plan.labels.clone_from(&adopted.labels);
     plan.links.clone_from(&adopted.links);
+    plan.disk.size = adopted.disk.size;
     for file in &mut plan.sandbox.files {
         if let Some(new) = adopted.sandbox.files.iter().find(|new| new.target == file.target) {
             file.content.clone_from(&new.content);

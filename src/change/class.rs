@@ -17,7 +17,7 @@ pub enum Class {
 }
 
 /// Keys whose change costs something else than a restart. What is below a key is as the key itself, unless it is listed.
-pub const CLASSES: [(&str, Class); 16] = [
+pub const CLASSES: [(&str, Class); 17] = [
     ("description", Class::Live),
     ("labels", Class::Live),
     ("autostart", Class::Live),
@@ -33,6 +33,7 @@ pub const CLASSES: [(&str, Class); 16] = [
     ("dns", Class::Live),
     ("hosts", Class::Live),
     ("image", Class::Recreate),
+    ("disk.size", Class::Live),
     ("disk.mode", Class::Recreate),
 ];
 

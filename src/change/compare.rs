@@ -88,9 +88,20 @@ fn at_least(field: &str, plans: Plans<'_>) -> Class {
     let leased = |plan: &Plan| plan.links.iter().any(|link| link.dhcp != Dhcp::No);
     let network = below("network")
         && (leased(runs) || leased(now) || runs.sandbox.namespaces.network != now.sandbox.namespaces.network);
+    if field == "disk.size" {
+        return resized(runs, now);
+    }
     match (unreachable && writes) || (files && targets(runs) != targets(now)) || network {
         true => Class::Restart,
         false => Class::Live,
+    }
+}
+
+/// A disk grows while it is used, and is never made smaller.
+fn resized(runs: &Plan, now: &Plan) -> Class {
+    match (runs.disk.size, now.disk.size) {
+        (Some(old), Some(new)) if new < old => Class::Recreate,
+        _ => Class::Live,
     }
 }
 

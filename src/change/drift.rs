@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::{Change, Class};
-use crate::plan::{Plan, Value};
+use crate::plan::{Plan, Unit, Value};
 
 /// The properties that can be changed while the unit runs: the key that each comes from, and what it is without one.
 pub static KEYS: LazyLock<[(&str, &str, Value); 14]> = LazyLock::new(|| {
@@ -100,10 +100,27 @@ pub fn told(before: &Plan, now: &Plan) -> String {
         plan.sandbox.files.iter().map(|file| (file.target.clone(), file.content.clone())).collect()
     };
     let (old, new) = (files(before), files(now));
+    list.extend((before.disk.size != now.disk.size).then(|| "disk.size".to_owned()));
     list.extend((before.links != now.links).then(|| "network".to_owned()));
     list.extend(new.into_iter().filter(|(target, content)| old.get(target) != Some(content)).map(|(target, _)| target));
     list.extend((before.labels != now.labels).then(|| "labels".to_owned()));
     list.join(", ")
+}
+
+/// What a group's slice has otherwise than its file says: `apply` tells it, whoever has told it something else.
+pub fn of_slice(wanted: &Unit, found: &[(String, Value)], origin: impl Fn(&str) -> Option<String>) -> Vec<Change> {
+    let live = |(name, found): &(String, Value)| {
+        let (_, key, usual) = KEYS.iter().find(|(property, ..)| property == name)?;
+        let wanted = wanted.get(name).unwrap_or(usual);
+        (!same(wanted, found)).then(|| Change {
+            field: (*key).to_owned(),
+            class: Class::Live,
+            old: Some(shown(name, found)),
+            new: Some(shown(name, wanted)),
+            from: origin(key),
+        })
+    };
+    found.iter().filter_map(live).collect()
 }
 
 /// systemd pads the mask of CPUs, and forgets the name of a device that it has no limit for.

@@ -1,11 +1,13 @@
 //! What the kernel has, against the snapshot.
 
+use std::collections::BTreeMap;
+
 use super::drift::KEYS;
 use super::fields::quoted;
 use super::{Change, Class};
 use crate::audit::facts::Mount;
 use crate::audit::read::{Held, Wire};
-use crate::plan::{Init, Link, Missing, MountFlags, MountSource, Plan, Value};
+use crate::plan::{Init, Link, Missing, MountFlags, MountSource, Plan, Unit, Value};
 
 /// The kernel keeps memory in pages.
 const PAGE: u64 = 4096;
@@ -14,7 +16,7 @@ const NET_ADMIN: u64 = 1 << 12;
 
 /// Everything that is not as it should be.
 pub fn of_held(plan: &Plan, held: &Held) -> Vec<Change> {
-    let mut list = limits(plan, held);
+    let mut list = of_limits(&plan.unit, &held.limits);
     for link in &plan.links {
         list.extend(wire(plan, link, held.wires.iter().find(|wire| wire.name == link.name)));
     }
@@ -22,11 +24,17 @@ pub fn of_held(plan: &Plan, held: &Held) -> Vec<Change> {
     list
 }
 
+/// Of a raw disk's file, which is of whole blocks.
+pub fn of_size(wanted: u64, found: u64) -> Option<Change> {
+    (found < wanted - wanted % PAGE).then(|| drift("disk.size".to_owned(), wanted.to_string(), found.to_string()))
+}
+
 fn drift(field: String, old: String, new: String) -> Change {
     Change { field, class: Class::Drift, old: Some(old), new: Some(new), from: Some("the kernel".to_owned()) }
 }
 
-fn limits(plan: &Plan, held: &Held) -> Vec<Change> {
+/// Of a control group: a container's, or a group's.
+pub fn of_limits(unit: &Unit, limits: &BTreeMap<String, String>) -> Vec<Change> {
     const FILES: [(&str, &str); 14] = [
         ("MemoryMax", "memory.max"),
         ("MemoryHigh", "memory.high"),
@@ -46,8 +54,8 @@ fn limits(plan: &Plan, held: &Held) -> Vec<Change> {
     let mut list: Vec<Change> = Vec::new();
     for (property, file) in FILES {
         let Some((_, key, usual)) = KEYS.iter().find(|(name, ..)| *name == property) else { continue };
-        let Some(found) = held.limits.get(file) else { continue };
-        let wanted = plan.unit.get(property).unwrap_or(usual);
+        let Some(found) = limits.get(file) else { continue };
+        let wanted = unit.get(property).unwrap_or(usual);
         if let Some(expected) = mismatch(file, property, wanted, found) {
             list.push(drift((*key).to_owned(), format!("{file} {expected}"), format!("{file} {found}")));
         }

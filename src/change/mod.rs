@@ -13,9 +13,9 @@ mod held;
 pub use adopt::{adopt_definition, adopt_plan, properties};
 pub use class::{CLASSES, Class};
 pub use compare::{Definitions, Plans, compare};
-pub use drift::{HostLinks, KEYS, asked, of_links, of_properties, told};
+pub use drift::{HostLinks, KEYS, asked, of_links, of_properties, of_slice, told};
 pub use fields::origin;
-pub use held::of_held;
+pub use held::{of_held, of_limits, of_size};
 
 use serde::Serialize;
 

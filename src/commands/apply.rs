@@ -9,6 +9,7 @@ use super::live::current::{self, Current};
 use super::live::next::{Next, Reach};
 use super::live::present_use;
 use super::live::site::Site;
+use super::live::slices;
 use super::targets::Target;
 use super::{diff, report, restart, unit};
 use crate::change::Class;
@@ -64,13 +65,23 @@ pub fn apply(host: &Host, manager: &Manager, targets: &[Target], how: How, dry_r
     let (mut list, more) = current::look_at(&site, manager, &names);
     errors.extend(more);
     Current::add_drift(&mut list, manager, false)?;
+    let (mut slices, more) = slices::look_at(site.known(), manager, &list);
+    errors.extend(more);
     errors.iter().for_each(report);
     list.retain(|current| !current.changes.is_empty());
-    diff::print(&list, false)?;
+    slices.retain(|slice| !slice.changes.is_empty());
+    diff::print(&list, &slices, false)?;
     if dry_run {
-        return Ok(ExitCode::from(current::exit(&errors, !list.is_empty())));
+        return Ok(ExitCode::from(current::exit(&errors, diff::differs(&list, &slices))));
     }
     let mut done = Done { how, ..Done::default() };
+    for slice in &slices {
+        if let Err(error) =
+            slice.reach(manager, how.force).with_context(|| format!("cannot apply group {}", slice.group))
+        {
+            done.failed(error);
+        }
+    }
     let mut list = list.into_iter().peekable();
     while let Some(first) = list.next() {
         let lock = Lock::name(&host.layout, &first.name);

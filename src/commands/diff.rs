@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::live::current::{self, Current};
 use super::live::site::Site;
+use super::live::slices::{self, Slice};
 use super::report;
 use super::targets::Target;
 use crate::change::Change;
@@ -30,6 +31,7 @@ pub struct Diff {
 #[derive(Serialize)]
 struct Document<'a> {
     containers: Vec<Entry<'a>>,
+    groups: Vec<Entry<'a>>,
 }
 
 #[derive(Serialize)]
@@ -48,35 +50,43 @@ impl Diff {
         let (mut list, more) = current::look_at(&site, &manager, &names);
         errors.extend(more);
         Current::add_drift(&mut list, &manager, false)?;
+        let (slices, more) = slices::look_at(site.known(), &manager, &list);
+        errors.extend(more);
         errors.iter().for_each(report);
-        print(&list, self.json)?;
-        let differs = list.iter().any(|current| !current.changes.is_empty());
+        print(&list, &slices, self.json)?;
+        let differs = differs(&list, &slices);
         Ok(ExitCode::from(current::exit(&errors, differs)))
     }
 }
 
+/// Whether anything does.
+pub fn differs(list: &[Current], slices: &[Slice]) -> bool {
+    list.iter().any(|current| !current.changes.is_empty()) || slices.iter().any(|slice| !slice.changes.is_empty())
+}
+
 /// Nothing where nothing differs.
-pub fn print(list: &[Current], as_json: bool) -> Result<()> {
+pub fn print(list: &[Current], slices: &[Slice], as_json: bool) -> Result<()> {
     if as_json {
-        let entry = |current: &'_ Current| (current.name.to_string(), current.changes.clone());
-        let entries: Vec<_> = list.iter().map(entry).collect();
-        let containers = entries.iter().map(|(name, changes)| Entry { name, changes }).collect();
-        return stdout::write(&json::document(&Document { containers })?);
+        let containers = list.iter().map(|current| Entry { name: &current.name, changes: &current.changes }).collect();
+        let groups = slices.iter().map(|slice| Entry { name: &slice.group, changes: &slice.changes }).collect();
+        return stdout::write(&json::document(&Document { containers, groups })?);
     }
-    if list.iter().all(|current| current.changes.is_empty()) {
+    if !differs(list, slices) {
         return Ok(());
     }
-    stdout::write(&table(list).to_string())
+    stdout::write(&table(list, slices).to_string())
 }
 
 /// A line each.
-pub fn table(list: &[Current]) -> Table {
+fn table(list: &[Current], slices: &[Slice]) -> Table {
     let mut table = Table::new(["NAME", "FIELD", "NEEDS", "OLD", "NEW", "FROM"]);
-    for current in list {
-        for change in &current.changes {
+    let containers = list.iter().map(|current| (current.name.to_string(), &current.changes));
+    let groups = slices.iter().map(|slice| (slice.unit.name.clone(), &slice.changes));
+    for (name, changes) in groups.chain(containers) {
+        for change in changes {
             let text = |value: &Option<String>| value.clone().unwrap_or_default();
             table.row([
-                current.name.to_string(),
+                name.clone(),
                 change.field.clone(),
                 change.class.as_str().to_owned(),
                 text(&change.old),

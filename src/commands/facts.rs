@@ -15,7 +15,8 @@ use crate::error::{Context, Error, Exit, Result};
 use crate::file;
 use crate::image::disk::Disk;
 use crate::image::store::ImageInfo;
-use crate::plan::{Facts, environment_file};
+use crate::layout::Layout;
+use crate::plan::{Facts, Measure, environment_file};
 use crate::settings::Host;
 
 /// What is the same for all containers of a host.
@@ -39,6 +40,11 @@ impl Machine {
             tasks: number(Path::new("/proc/sys/kernel/pid_max"))?,
             timezone: local_timezone(),
         })
+    }
+
+    /// For limits of groups.
+    pub fn measure(&self, layout: &Layout) -> Measure {
+        Measure { memory: self.memory, tasks: self.tasks, disks: layout.disks(), beside: layout.groups() }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::definition::types::Name;
 use crate::error::{Exit, Result};
 use crate::image::disk::{self, Disk};
 use crate::image::store::{ImageInfo, Store};
+use crate::plan::Measure;
 use crate::settings::Host;
 
 /// A host, and what has been asked of it. For one that looks: who starts containers asks anew for each.
@@ -32,6 +33,11 @@ impl<'a> Known<'a> {
         }
         let machine = Machine::of(self.host)?;
         Ok(self.machine.get_or_init(|| machine))
+    }
+
+    /// For limits of groups.
+    pub fn measure(&self) -> Result<Measure> {
+        Ok(self.machine()?.measure(&self.host.layout))
     }
 
     fn images(&self) -> MutexGuard<'_, BTreeMap<String, Option<ImageInfo>>> {

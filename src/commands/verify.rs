@@ -7,12 +7,14 @@ use clap::Args;
 use super::live::current::{self, Current};
 use super::live::parallel;
 use super::live::site::Site;
+use super::live::slices;
 use super::targets::Target;
 use super::{diff, report};
 use crate::audit::read;
 use crate::change::{self, Change};
 use crate::dhcp;
 use crate::error::{Context, Error, Exit, Result};
+use crate::image::disk;
 use crate::sandbox::exec;
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -41,18 +43,23 @@ impl Verify {
         let (mut list, more) = current::look_at(&site, &manager, &names);
         errors.extend(more);
         Current::add_drift(&mut list, &manager, true)?;
+        let (mut slices, more) = slices::look_at(site.known(), &manager, &list);
+        errors.extend(more);
         drop(kept);
         let found = parallel::map(&list, |current| look_inside(host, current));
         for (current, found) in list.iter_mut().zip(found) {
             match found.with_context(|| format!("cannot verify {}", current.name)) {
-                Ok(found) => add(current, found),
+                Ok(found) => add(&mut current.changes, found),
                 Err(error) => errors.extend(current::if_it_runs(&manager, &current.name, error)),
             }
         }
+        for slice in &mut slices {
+            let limits = read::limits(&slice.cgroup());
+            add(&mut slice.changes, change::of_limits(&slice.unit, &limits));
+        }
         errors.iter().for_each(report);
-        diff::print(&list, self.json)?;
-        let differs = list.iter().any(|current| !current.changes.is_empty());
-        Ok(ExitCode::from(current::exit(&errors, differs)))
+        diff::print(&list, &slices, self.json)?;
+        Ok(ExitCode::from(current::exit(&errors, diff::differs(&list, &slices))))
     }
 }
 
@@ -63,14 +70,21 @@ fn look_inside(host: &Host, current: &Current) -> Result<Vec<Change>> {
         target => target?,
     };
     let held = read::held(target.number(), target.cgroup(), current.runs.sandbox.namespaces.network)?;
-    Ok(change::of_held(&dhcp::leased(&host.layout, current.runs.clone()), &held))
+    let mut found = change::of_held(&dhcp::leased(&host.layout, current.runs.clone()), &held);
+    if let Some(size) = current.runs.disk.size
+        && let Some(disk) = disk::open(&host.layout, &current.name)?
+        && let Some(bytes) = disk.bytes()?
+    {
+        found.extend(change::of_size(size, bytes));
+    }
+    Ok(found)
 }
 
 /// What systemd says already, or another file of the kernel's, needs not be said twice.
-fn add(current: &mut Current, found: Vec<Change>) {
+fn add(known: &mut Vec<Change>, found: Vec<Change>) {
     for change in found {
-        if !current.changes.iter().any(|known| known.field == change.field && known.class == change.class) {
-            current.changes.push(change);
+        if !known.iter().any(|known| known.field == change.field && known.class == change.class) {
+            known.push(change);
         }
     }
 }

@@ -26,6 +26,11 @@ pub struct Group {
 impl Group {
     /// Reads the file; a group without one has no limits.
     pub fn load(layout: &Layout, name: &Name) -> Result<Self, Faults> {
+        Self::read(layout, name).map(|(group, _)| group)
+    }
+
+    /// The same, with where each value comes from.
+    pub fn read(layout: &Layout, name: &Name) -> Result<(Self, Node), Faults> {
         let path = layout.groups().join(format!("{name}.toml"));
         let source = match path.symlink_metadata() {
             Ok(_) => read(&path, Layer::Main, false).map_err(|fault| Faults(vec![fault]))?,
@@ -51,7 +56,7 @@ impl Group {
                     limits.tasks = CountOrShare::Infinity;
                 }
                 limits.swap.get_or_insert(SizeOrShare::Infinity);
-                Ok(Self { description: description.map(|text| text.to_string()), limits })
+                Ok((Self { description: description.map(|text| text.to_string()), limits }, root))
             }
             _ => Err(Faults(faults)),
         }
@@ -88,6 +93,11 @@ fn of_processes(root: &Node) -> Option<Fault> {
 /// systemd-escape(1) does.
 pub fn slice(group: &str) -> String {
     format!("soute-{}.slice", group.replace('-', "\\x2d"))
+}
+
+/// The group of a slice; none for a slice that is no group's.
+pub fn of_slice(unit: &str) -> Option<Name> {
+    unit.strip_prefix("soute-")?.strip_suffix(".slice")?.replace("\\x2d", "-").parse().ok()
 }
 
 #[cfg(test)]
@@ -129,5 +139,9 @@ mod tests {
             (slice("shop"), slice("my-shop")),
             ("soute-shop.slice".to_owned(), "soute-my\\x2dshop.slice".to_owned())
         );
+        for name in ["shop", "my-shop"] {
+            assert_eq!(of_slice(&slice(name)).as_deref(), Some(name));
+        }
+        assert_eq!(of_slice("soute.slice"), None);
     }
 }

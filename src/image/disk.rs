@@ -129,6 +129,14 @@ impl Disk {
         open_inside(self.dir(), RAW, OFlags::RDWR | OFlags::NONBLOCK).context("cannot open the disk's file")
     }
 
+    /// The size of the file of a raw disk; none for a tree, and before there is a copy.
+    pub fn bytes(&self) -> Result<Option<u64>> {
+        match statat(&self.dir, RAW, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            other => Ok(u64::try_from(other.context("cannot read the disk")?.st_size).ok()),
+        }
+    }
+
     /// What the copy says of its image, when that is in the store no more: its kind, but none of its declarations.
     pub fn info(&self) -> Result<ImageInfo> {
         let kind = self.kind()?.ok_or_else(|| Error::failed("there is no copy"))?;

@@ -2,12 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::definition::types::Cidr;
 use crate::definition::{Group, Weakening};
 use crate::image::store::ImageInfo;
 use crate::layout::Layout;
+
+/// What limits are measured by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measure {
+    /// Bytes of memory.
+    pub memory: u64,
+    /// How many processes there can be.
+    pub tasks: u64,
+    /// Disks of containers.
+    pub disks: PathBuf,
+    /// What paths in the file are beside.
+    pub beside: PathBuf,
+}
 
 /// The host at the moment of a start.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,4 +63,12 @@ pub struct Facts {
     pub image_environment: Vec<(String, String)>,
     /// What the environment files say, in their order.
     pub file_environment: Vec<(String, String)>,
+}
+
+impl Facts {
+    /// For limits of a file that lies in this directory.
+    pub fn measure(&self, beside: &Path) -> Measure {
+        let disks = self.layout.disks();
+        Measure { memory: self.memory, tasks: self.tasks, disks, beside: beside.to_owned() }
+    }
 }

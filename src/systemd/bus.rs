@@ -18,6 +18,7 @@ const PATH: &str = "/org/freedesktop/systemd1";
 pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
 pub(super) const SERVICE: &str = "org.freedesktop.systemd1.Service";
+pub(super) const SLICE: &str = "org.freedesktop.systemd1.Slice";
 pub(super) const SOCKET: &str = "org.freedesktop.systemd1.Socket";
 
 /// A live connection.

@@ -3,7 +3,7 @@
 use zbus::message::Sequence;
 use zbus::{OwnedObjectPath, OwnedVariant};
 
-use super::bus::{Bus, SERVICE, UNIT, read};
+use super::bus::{Bus, SERVICE, SLICE, UNIT, read};
 use super::failure::Failure;
 use super::manager::Manager;
 use super::pipeline::in_turn;
@@ -157,7 +157,8 @@ const OF_UNITS: [&str; 17] = [
 
 async fn property(bus: &Bus, unit: &str, name: &str) -> Result<Option<OwnedVariant>, Failure> {
     // What every unit has is on one interface, what services have on the other; a wrong guess costs 24 µs.
-    let usual = if OF_UNITS.contains(&name) { [UNIT, SERVICE] } else { [SERVICE, UNIT] };
+    let own = if unit.ends_with(".slice") { SLICE } else { SERVICE };
+    let usual = if OF_UNITS.contains(&name) { [UNIT, own] } else { [own, UNIT] };
     for interface in usual {
         match bus.get(unit, interface, name).await {
             Ok(value) => return Ok(Some(value)),

@@ -8,6 +8,8 @@ mod credentials;
 mod diff;
 mod events;
 mod fields;
+mod groups;
+mod grows;
 mod pause;
 mod set;
 mod stats;

@@ -1,5 +1,6 @@
 //! The unit's control group: who is in it, what it limits, and whose its files are.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -55,10 +56,15 @@ pub fn processes(directory: &Path) -> Result<Vec<i32>> {
     Ok(pids)
 }
 
+/// The files that limit it, as far as their controllers are there.
+pub fn limits(directory: &Path) -> BTreeMap<String, String> {
+    let limit = |file: &str| Some((file.to_owned(), fs::read_to_string(directory.join(file)).ok()?.trim().to_owned()));
+    LIMITS.into_iter().filter_map(limit).collect()
+}
+
 /// Limits and owners.
 pub fn read(directory: &Path) -> Result<Cgroup> {
-    let limit = |file: &str| Some((file.to_owned(), fs::read_to_string(directory.join(file)).ok()?.trim().to_owned()));
     let owner = |file: &str| Some((file.to_owned(), fs::metadata(directory.join(file)).ok()?.uid()));
     let files = ["."].into_iter().chain(CONTROL).chain(LIMITS);
-    Ok(Cgroup { limits: LIMITS.into_iter().filter_map(limit).collect(), owners: files.filter_map(owner).collect() })
+    Ok(Cgroup { limits: limits(directory), owners: files.filter_map(owner).collect() })
 }

@@ -59,7 +59,7 @@ pub fn held(pid: i32, group: &Path, own_network: bool) -> Result<Held> {
         return Err(Error::new(Exit::NotRunning, "it does not run any more"));
     }
     let wires = if own_network { wires(&proc)? } else { Vec::new() };
-    Ok(Held { limits: cgroup::read(group)?.limits, wires, mounts: tables::mounts(&proc.text("mountinfo")?) })
+    Ok(Held { limits: cgroup::limits(group), wires, mounts: tables::mounts(&proc.text("mountinfo")?) })
 }
 
 /// By a thread that ends in the container's network namespace.

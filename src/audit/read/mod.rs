@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use super::facts::{Facts, Host, Neighbour, Unit};
 use crate::error::{Error, Exit, Result};
 use crate::systemd::Manager;
+pub use cgroup::limits;
 pub use held::{Held, Wire, held};
 pub use network::ports;
 use process::Proc;

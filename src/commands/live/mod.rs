@@ -6,3 +6,4 @@ mod overrides;
 pub mod parallel;
 pub mod present_use;
 pub mod site;
+pub mod slices;

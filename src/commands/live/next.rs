@@ -15,8 +15,9 @@ use crate::instances;
 use crate::logs;
 use crate::names;
 use crate::network;
-use crate::plan::{self, Plan, Property};
+use crate::plan::{self, DiskKind, Plan, Property};
 use crate::sandbox::exec::Target;
+use crate::sandbox::grow;
 use crate::sandbox::rewrite::rewrite;
 use crate::settings::Host;
 
@@ -51,6 +52,8 @@ impl Next {
     /// Does what systemd has no part in. Whatever is not finished then is shown as a difference still, and done by the
     /// next apply: the snapshot comes last.
     pub fn begin(self, host: &Host, current: Current) -> Result<Reach> {
+        // What nothing takes back comes first: where it fails, nothing has been done.
+        self.grow(host, &current)?;
         let undo: Vec<Change> =
             current.of(Class::Drift).filter(|change| current.is_ours_to_undo(change)).cloned().collect();
         let properties = change::properties(&current.runs, &self.plan, &undo);
@@ -64,6 +67,20 @@ impl Next {
             inside.change(host, &inside.from, &inside.to)?;
         }
         Ok(Reach { next: self, current, properties, inside })
+    }
+}
+
+impl Next {
+    fn grow(&self, host: &Host, current: &Current) -> Result<()> {
+        let (DiskKind::Raw { fs }, Some(size)) = (&self.plan.disk.kind, self.plan.disk.size) else { return Ok(()) };
+        if current.runs.disk.size == Some(size) {
+            return Ok(());
+        }
+        // Not a frozen one: its file system may be, and would not return before it is thawed.
+        match Target::find(&host.layout, &current.name) {
+            Err(error) if error.exit() == Exit::NotRunning => Ok(()),
+            target => grow::running(&host.layout, &current.name, &target?, *fs, size),
+        }
     }
 }
 

@@ -46,32 +46,33 @@ pub fn refuse(host: &Host, current: &Current, next: &Plan) -> Result<()> {
     if ["MemoryMax", "MemorySwapMax", "TasksMax"].iter().all(|name| lowered(name).is_none()) {
         return Ok(());
     }
-    let Ok(target) = Target::anyhow(&host.layout, &current.name) else { return Ok(()) };
-    let Use { held, swap, tasks } = Use::of(target.cgroup());
-    let below = |key: &str, limit: String, used: String| {
+    match Target::anyhow(&host.layout, &current.name) {
+        Ok(target) => judge(&current.name, target.cgroup(), lowered),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The same for any control group, with what each limit is to be where it is another one.
+pub fn judge(who: &str, cgroup: &Path, limit: impl Fn(&str) -> Option<u64>) -> Result<()> {
+    let Use { held, swap, tasks } = Use::of(cgroup);
+    let below = |key: &str, limit: u64, used: u64| {
+        let (limit, used) = (amount::bytes(limit), amount::bytes(used));
         let text = format!(
-            "{key} = {limit} is less than the {used} that it uses now: --force sets it, and the kernel \
-                            may kill for it"
+            "{key} = {limit} is less than the {used} that it uses now: --force sets it, and the kernel may kill for it"
         );
         Err(Error::new(Exit::Failed, text))
     };
-    if let (Some(limit), Some(held)) = (lowered("MemoryMax"), held)
-        && limit < held
-    {
-        return below("limits.memory", amount::bytes(limit), amount::bytes(held));
+    for (property, key, used) in [("MemoryMax", "limits.memory", held), ("MemorySwapMax", "limits.swap", swap)] {
+        if let (Some(limit), Some(used)) = (limit(property), used)
+            && limit < used
+        {
+            return below(key, limit, used);
+        }
     }
-    if let (Some(limit), Some(used)) = (lowered("MemorySwapMax"), swap)
+    if let (Some(limit), Some(used)) = (limit("TasksMax"), tasks)
         && limit < used
     {
-        return below("limits.swap", amount::bytes(limit), amount::bytes(used));
-    }
-    if let (Some(limit), Some(used)) = (lowered("TasksMax"), tasks)
-        && limit < used
-    {
-        eprintln!(
-            "soute: {} has {used} tasks, more than limits.tasks = {limit}: it cannot start another",
-            current.name
-        );
+        eprintln!("soute: {who} has {used} tasks, more than limits.tasks = {limit}: it cannot start another");
     }
     Ok(())
 }

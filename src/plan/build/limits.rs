@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::{Facts, Property, Value};
+use super::super::{Facts, Measure, Property, Value};
 use crate::definition::Definition;
 use crate::definition::model::{DeviceLimit, Limits};
 use crate::definition::types::{CountOrShare, CpuWeight, Limit, Rate, Rlimit, SizeOrShare};
@@ -29,22 +29,23 @@ pub fn not_set() -> [Property; 8] {
 
 /// The properties of all limits.
 pub fn limits(definition: &Definition, facts: &Facts) -> Vec<Property> {
-    let mut list = of_cgroup(&definition.limits, definition.swap(), facts);
+    let beside = facts.definition.as_deref().and_then(Path::parent).unwrap_or(Path::new("/"));
+    let mut list = of_cgroup(&definition.limits, definition.swap(), &facts.measure(beside));
     list.extend(rlimits(definition));
     list
 }
 
 /// Those of a control group, whoever is in it.
-pub fn of_cgroup(limits: &Limits, swap: SizeOrShare, facts: &Facts) -> Vec<Property> {
+pub fn of_cgroup(limits: &Limits, swap: SizeOrShare, measure: &Measure) -> Vec<Property> {
     let size = |size: SizeOrShare| match size {
         SizeOrShare::Size(bytes) => bytes,
-        SizeOrShare::Share(percent) => facts.memory / 100 * u64::from(percent),
+        SizeOrShare::Share(percent) => measure.memory / 100 * u64::from(percent),
         SizeOrShare::Infinity => INFINITY,
     };
     // An absolute number: systemd 252 reads a written TasksMaxScale of 50% back as 5.0%.
     let tasks = match limits.tasks {
         CountOrShare::Count(count) => count,
-        CountOrShare::Share(percent) => facts.tasks * u64::from(percent) / 100,
+        CountOrShare::Share(percent) => measure.tasks * u64::from(percent) / 100,
         CountOrShare::Infinity => INFINITY,
     };
     // Accounting is what `list` and `status` show, also without a limit.
@@ -73,18 +74,16 @@ pub fn of_cgroup(limits: &Limits, swap: SizeOrShare, facts: &Facts) -> Vec<Prope
     if limits.io_weight.0 != USUAL_WEIGHT {
         set("IOWeight", Value::U64(limits.io_weight.0));
     }
-    list.extend(devices(limits, facts));
+    list.extend(devices(limits, measure));
     list
 }
 
-fn devices(limits: &Limits, facts: &Facts) -> Vec<Property> {
+fn devices(limits: &Limits, measure: &Measure) -> Vec<Property> {
     // systemd looks up the block device under any path, see systemd.resource-control(5).
-    let disks = facts.layout.disks();
     let pick = |rate: Limit<Rate>| rate.value().map(|rate| rate.0);
-    let of_disk = |value: Option<u64>| value.map(|value| (disks.display().to_string(), value));
+    let of_disk = |value: Option<u64>| value.map(|value| (measure.disks.display().to_string(), value));
     let of_others = |pick: &dyn Fn(&DeviceLimit) -> Option<u64>| -> Vec<(String, u64)> {
-        let beside = facts.definition.as_deref().and_then(Path::parent).unwrap_or(Path::new("/"));
-        let path = |device: &DeviceLimit| device.path.resolve(beside).display().to_string();
+        let path = |device: &DeviceLimit| device.path.resolve(&measure.beside).display().to_string();
         limits.device.iter().filter_map(|device| Some((path(device), pick(device)?))).collect()
     };
     let rows = [

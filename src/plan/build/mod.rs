@@ -9,9 +9,11 @@ pub mod publish;
 mod seccomp;
 mod service;
 
+pub use service::slice;
+
 use super::{
     Disk, DiskKind, DiskMode, Facts, IdRange, ImageReference, Init, Namespaces, Plan, Process, Ready, Reload, Sandbox,
-    SecurityLabel,
+    SecurityLabel, Unit,
 };
 use crate::definition::model::{self, LogOutput, Namespace, NetworkNamespace, UserNamespace};
 use crate::definition::types::ByteSize;
@@ -35,7 +37,7 @@ impl Plan {
             weakened: weakened(definition, facts),
             ephemeral: false,
             unit: service::unit(definition, facts, &sandbox, &publish)?,
-            slice: service::slice(definition, facts),
+            slice: slice_of(definition, facts),
             disk: disk(definition, facts)?,
             links: links::links(definition, facts),
             publish,
@@ -43,6 +45,12 @@ impl Plan {
             sandbox,
         })
     }
+}
+
+/// The slice of the container's group.
+fn slice_of(definition: &Definition, facts: &Facts) -> Option<Unit> {
+    let (name, group) = (definition.group.as_ref()?, facts.group.as_ref()?);
+    Some(slice(name, group, &facts.measure(&facts.layout.groups())))
 }
 
 /// Of everything that a container is made from, but for files that the definition only names; how many others there are,

@@ -5,14 +5,14 @@ use std::path::Path;
 use nix::libc::{SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGTERM};
 
 use super::super::{
-    Exec, ExitStatuses, Facts, Init, MountSource, Property, Publish, Sandbox, Unit, Value, lease, timer,
+    Exec, ExitStatuses, Facts, Init, Measure, MountSource, Property, Publish, Sandbox, Unit, Value, lease, timer,
 };
 use super::limits;
-use crate::definition::Definition;
 use crate::definition::directives::{self, PropertyValue};
 use crate::definition::group;
 use crate::definition::model::{Credential, DirectiveValue, LogOutput, Network, RestartPolicy};
-use crate::definition::types::{Dependency, ExitStatus, HostPath, Limit, SizeOrShare, Span};
+use crate::definition::types::{Dependency, ExitStatus, HostPath, Limit, Name, SizeOrShare, Span};
+use crate::definition::{Definition, Group};
 use crate::error::{Error, Exit, Result};
 
 /// The transient unit of a container.
@@ -31,18 +31,17 @@ pub fn unit(definition: &Definition, facts: &Facts, sandbox: &Sandbox, publish: 
     Ok(Unit { name: format!("soute@{}.service", facts.name), properties })
 }
 
-/// The slice of the container's group, with the limits that the containers of the group have together.
-pub fn slice(definition: &Definition, facts: &Facts) -> Option<Unit> {
-    let (name, group) = (definition.group.as_ref()?, facts.group.as_ref()?);
+/// The slice of a group, with the limits that its containers have together.
+pub fn slice(name: &Name, group: &Group, measure: &Measure) -> Unit {
     let description = group.description.clone().unwrap_or_else(|| format!("Containers of group {name}"));
     let mut properties = vec![text("Description", description)];
     let swap = group.limits.swap.unwrap_or(SizeOrShare::Infinity);
-    properties.extend(limits::of_cgroup(&group.limits, swap, facts));
+    properties.extend(limits::of_cgroup(&group.limits, swap, measure));
     // The slice may be there already, with a limit that its file has no more.
     let not_set = limits::not_set().into_iter();
     let not_set: Vec<_> = not_set.filter(|none| properties.iter().all(|said| said.name != none.name)).collect();
     properties.extend(not_set);
-    Some(Unit { name: group::slice(name), properties })
+    Unit { name: group::slice(name), properties }
 }
 
 /// A directive of `[systemd]`. A check has read it already, so this fails only for what was never checked.
