@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::launch::Launch;
-use super::{each, stop, targets, unit};
+use super::{definitions, each, stop, targets, unit};
 use crate::definition::Outline;
 use crate::definition::site::Site;
 use crate::definition::types::{Dependency, Name};
@@ -38,8 +38,9 @@ impl Restart {
 
 /// Stops and starts one, and what is stopped with it; `anew` on a new disk.
 pub fn again(host: &Host, manager: &Manager, launch: &Launch<'_>, name: &Name, anew: bool) -> Result<()> {
-    // A definition with faults must not cost the running container.
-    launch.load(name).with_context(|| format!("cannot restart {name}"))?;
+    // A definition with faults, or one that others stand against, must not cost the running container.
+    let could = launch.load(name).and_then(|loaded| definitions::check_neighbours(host, &loaded));
+    could.with_context(|| format!("cannot restart {name}"))?;
     let stopped_with_it = running_dependents(host, manager, name)?;
     // systemd would stop them too, but one after the other: the last ones would still count as running.
     for stopped in stopped_with_it.iter().chain([name]) {

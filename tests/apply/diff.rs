@@ -7,6 +7,7 @@ both!(
     a_field_has_its_class_its_values_and_its_place,
     what_somebody_else_has_done_is_a_drift,
     broken_removed_and_renamed,
+    those_that_come_to_wait_for_each_other_go_on,
 );
 
 fn a_field_has_its_class_its_values_and_its_place(lab: &Lab) {
@@ -81,15 +82,47 @@ fn broken_removed_and_renamed(lab: &Lab) {
         r#"
         define breaks 'umask = "0075"'
         soute start breaks
-        define breaks 'comand = "x"'
-        has "$(fails 5 soute diff breaks)" "unknown key"
+        pid=$(pid breaks)
+        define breaks 'comand = "x"' 'limits.tasks = 7'
+        for verb in diff apply verify 'apply --restart' restart; do
+            has "$(fails 5 soute $verb breaks)" "unknown key"
+        done
+        is "$pid 2048" "$(pid breaks) $(prop breaks TasksMax)"
         define breaks 'umask = "0075"'
         cd /etc/soute/containers
         mv breaks.toml was-breaks.toml
         said=$(fails 7 soute diff breaks | tr -s ' ')
         has "$said" "breaks definition drift /etc/soute/containers/breaks.toml gone /etc/soute/containers/was-breaks.toml says the same"
+        has "$(fails 7 soute apply --restart breaks)" "its definition is gone"
+        has "$(fails 7 soute verify breaks)" "breaks.toml"
+        is $pid "$(pid breaks)"
         rm was-breaks.toml
         has "$(fails 7 soute diff breaks | tr -s ' ')" "breaks.toml gone -"
         soute remove --force breaks"#,
+    );
+}
+
+fn those_that_come_to_wait_for_each_other_go_on(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        define egg
+        define hen 'requires = ["egg"]'
+        soute start hen
+        pids="$(pid egg) $(pid hen)"
+        define egg 'requires = ["hen"]' 'limits.tasks = 7'
+        has "$(fails 7 soute diff egg)" requires
+        for verb in check restart 'apply --restart'; do
+            has "$(fails 5 soute $verb egg)" "these wait for each other for ever"
+        done
+        is "$pids" "$(pid egg) $(pid hen)"
+        # What is live is applied, whoever waits for whom.
+        fails 7 soute apply egg >/dev/null
+        is "$pids 7" "$(pid egg) $(pid hen) $(prop egg TasksMax)"
+        define egg
+        soute apply egg >/dev/null
+        is "" "$(soute diff egg hen)"
+        is "$pids" "$(pid egg) $(pid hen)"
+        soute remove --force hen egg"#,
     );
 }
