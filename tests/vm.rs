@@ -6,7 +6,7 @@
 mod lab;
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use lab::{Ran, vm::Vm};
 
@@ -18,10 +18,17 @@ struct Report {
     said: HashMap<String, String>,
 }
 
+/// Two machines at the same time would have half of it each.
+fn one() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Both boots of the one machine: the first ends by `systemctl reboot`, the second by a panic of its kernel.
 fn boots() -> &'static [Report; 2] {
     static BOOTS: OnceLock<[Report; 2]> = OnceLock::new();
     BOOTS.get_or_init(|| {
+        let _one = one();
         let vm = Vm::new();
         vm.put("busybox", &lab::image::tree("busybox"));
         let first = [
@@ -44,6 +51,17 @@ fn first() -> &'static Report {
 
 fn second() -> &'static Report {
     &boots()[1]
+}
+
+/// A machine of its own.
+fn applied() -> &'static Report {
+    static BOOT: OnceLock<Report> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        let _one = one();
+        let vm = Vm::new();
+        vm.put("postgres", &lab::image::tree("postgres"));
+        Report::of(vm.boot(&[COMMON, include_str!("vm/applied.sh")].concat(), 900))
+    })
 }
 
 impl Report {
@@ -110,6 +128,61 @@ fn every_limit_is_in_the_files_of_the_units_cgroup() {
         // The kernel rounds memory to pages, and a share is of whole hundredths.
         assert!((limit * 100 / percent).abs_diff(all) < 1 << 20, "{file}: {limit} of {all}");
     }
+}
+
+#[test]
+#[ignore = "rung 3: virtual machine"]
+fn postgresql_keeps_every_connection_while_its_limits_change() {
+    let report = applied();
+    let changes = [
+        ("cpu", "limits.cpu-weight live limits.cpus live"),
+        ("io", "limits.cpu-weight live limits.cpus live limits.write-iops live"),
+        ("lifted", "limits.write-iops live"),
+        ("memory", "limits.memory live"),
+        ("last", "limits.memory live"),
+    ];
+    for (step, diff) in changes {
+        report.is(&format!("{step} diff"), diff);
+        report.is(&format!("{step} apply"), "0");
+        report.is(&format!("{step} verify"), "");
+        report.is(&format!("{step} connections"), "kept");
+    }
+    report.is("load errors", "0");
+    report.is("load failed", "0 failed");
+    report.is("load process", "same");
+    assert!(report.number("load seconds") > 10, "{}", report.ran);
+}
+
+#[test]
+#[ignore = "rung 3: virtual machine"]
+fn limits_that_are_applied_bite() {
+    let report = applied();
+    let watched = |step: &str, what: &str| report.number(&format!("{step} {what}")) * 100;
+    let a_second = |step: &str, what: &str| watched(step, what) / report.number(&format!("{step} seconds")).max(1);
+    report.is("cpu max", "20000 100000 50");
+    assert!(report.number("free throttled") == 0 && report.number("cpu throttled") > 0, "{}", report.ran);
+    // Hundredths of a CPU: 20 are the limit, and one that is emulated is not exact.
+    assert!(a_second("free", "used") > 2 * a_second("cpu", "used"), "{}", report.ran);
+    report.is("io max", "wiops=10");
+    assert!(a_second("free", "writes") > 15 && a_second("io", "writes") < 15, "{}", report.ran);
+    assert!(report.number("memory current") > report.number("memory limit") + 20, "{}", report.ran);
+    let (found, wanted) = report.get("memory max").split_once(' ').expect("two numbers");
+    assert_eq!(found, wanted);
+    assert!(report.number("memory after") > report.number("memory before"), "{}", report.ran);
+    assert!(report.number("memory now") <= report.number("memory limit"), "{}", report.ran);
+    report.is("memory killed", "0");
+}
+
+#[test]
+#[ignore = "rung 3: virtual machine"]
+fn a_limit_under_present_use_is_said_and_not_set() {
+    let report = applied();
+    report.has("refused", "limits.memory = 6.0M is less than the ");
+    report.has("refused", "that it uses now: --force sets it, and the kernel may kill for it");
+    let now = report.get("memory max").split(' ').next().expect("a number");
+    report.is("refused max", &format!("{now} 2048"));
+    report.has("astray", "limits.memory drift");
+    report.has("astray", "memory.max 536870912 the kernel");
 }
 
 #[test]
