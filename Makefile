@@ -5,6 +5,7 @@
 # make bench                ours and others' speed, in turn, as ratios
 # make bench-images         copies of images and cp's, btrfs's, in turn, as ratios
 # make bench-network        links and published ports, and netavark's, a hand's, in turn, as ratios
+# make bench-apply          one limit of a hundred containers, beside podman update, and diff of a thousand
 # make compare              ours and others' isolation, as a probe finds it from inside
 # make fuzz                 parsers against bytes that are nearly right, SECONDS=60 each
 # make deps                 Debian's packages for these
@@ -31,7 +32,7 @@ STAGE = $(CURDIR)/target/lab/stage
 # Man page, completions and schema that the code itself writes.
 SHARE = target/share
 
-.PHONY: all install uninstall deps stage test fuzz demo lab bench bench-images bench-network compare torture
+.PHONY: all install uninstall deps stage test fuzz demo lab bench bench-images bench-network compare torture bench-apply
 
 # generator and runner are on the start path: static, they come up in less than 0.3 ms. soute is not, because the names
 # of the host's users need the dynamic C library. All three share one build of the dependencies.
@@ -136,6 +137,9 @@ bench-images: deps
 bench-network: deps stage
 	$(CARGO) rustc --locked --profile $(PROFILE) --example attach -- -C target-feature=+crt-static
 	@tests/bench/network $(OUT)/examples/attach
+
+bench-apply: deps stage
+	@tests/bench/applied
 
 compare: deps stage
 	@tests/probe/compare
