@@ -132,6 +132,10 @@ pub fn examine(host: &Host, found: &Found, drafts: &[(&Path, &Path)]) -> Result<
     for (target, draft) in drafts {
         substitute(&mut found, target, draft);
     }
+    // What has replicas is no container itself: it would have the address of its first one.
+    if let Some(several) = found.replicas(&host.layout)? {
+        found = several.into_iter().next().unwrap_or(found);
+    }
     let mut faults = definitions::examine(host, &found)?;
     for fault in &mut faults.0 {
         for origin in fault.origin.iter_mut().chain(fault.related.iter_mut().map(|(origin, _)| origin)) {

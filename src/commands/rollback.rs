@@ -32,10 +32,10 @@ impl Rollback {
         let manager = Manager::connect()?;
         let updater = Updater::new(host, &manager, Terms { timeout: LIMIT, settle: Duration::ZERO });
         each(&self.names, |name| {
-            must_exist(host, &manager, name)?;
             let back = match targets::replicas(host, name)? {
                 Some(replicas) => roll::back(&updater, name, &replicas),
                 None => {
+                    must_exist(host, &manager, name)?;
                     // The definition is that of its siblings too.
                     let replica = search::find(&host.layout, name)?.is_some_and(|found| found.replica.is_some());
                     updater.back(name, !replica, false)

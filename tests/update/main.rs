@@ -5,6 +5,7 @@ mod lab;
 
 mod bad;
 mod one;
+mod proxy;
 mod roll;
 
 /// Images NAME-VERSION, each of busybox and a file that says which it is.
