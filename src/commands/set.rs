@@ -141,7 +141,9 @@ fn read(host: &Host, found: &Found) -> Result<Vec<Draft>> {
 
 /// Into the file that decides, if it is ours; else into a drop-in that counts over all others.
 fn assign(host: &Host, found: &Found, drafts: &mut Vec<Draft>, assignment: &Assignment) -> Result<()> {
-    let says = |draft: &Draft| get(draft.document.as_item(), &assignment.path, "").is_some();
+    let says = |draft: &Draft| {
+        get(draft.document.as_item(), &assignment.path, "").is_some() || unsets(&draft.document, &assignment.path)
+    };
     let main = drafts.iter().position(|draft| draft.path == found.main).unwrap_or(0);
     let index = match drafts.iter().rposition(says) {
         Some(index) if drafts[index].editable => index,
@@ -161,6 +163,19 @@ fn assign(host: &Host, found: &Found, drafts: &mut Vec<Draft>, assignment: &Assi
         }
     }
     Ok(())
+}
+
+/// Whether a file drops what the files below it say of a key, which its own keys come after.
+fn unsets(document: &DocumentMut, path: &[String]) -> bool {
+    let Some(value) = document.get("unset").and_then(Item::as_value) else { return false };
+    let drops = |text: &str| {
+        let key = Key::parse(text).unwrap_or_default();
+        !key.is_empty() && key.len() <= path.len() && key.iter().zip(path).all(|(key, part)| key.get() == part)
+    };
+    match value {
+        Value::Array(list) => list.iter().filter_map(Value::as_str).any(drops),
+        value => value.as_str().is_some_and(drops),
+    }
 }
 
 fn drop_in(host: &Host, found: &Found, drafts: &mut Vec<Draft>) -> Result<usize> {

@@ -41,6 +41,13 @@ fn a_key_is_set_where_it_is_written_and_applied(lab: &Lab) {
         has "$(cat $file.d/50-cpus.toml)" "cpus = 0.5"
         lacks "$(cat $file)" cpus
         is 500ms "$(prop sets CPUQuotaPerSecUSec)"
+        # One that drops what is below it decides too.
+        printf 'unset = ["limits.memory"]\n' >$file.d/60-drop.toml
+        soute apply sets >/dev/null
+        fails 5 soute set sets limits.memory=lots >/dev/null
+        soute set sets limits.memory=384M >/dev/null
+        has "$(cat $file.d/60-drop.toml)" 'memory = "384M"'
+        is 402653184 "$(prop sets MemoryMax)"
         # What needs a restart says so.
         fails 7 soute set sets umask=0077 >/dev/null
         is $pid "$(pid sets)"
