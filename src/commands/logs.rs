@@ -8,7 +8,7 @@ use clap::Args;
 use super::targets::{self, Target};
 use super::{must_exist, unit};
 use crate::definition::types::Name;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Exit, Result};
 use crate::plan::{Plan, Value};
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -18,9 +18,9 @@ use crate::systemd::Manager;
 pub struct Logs {
     /// The container, or a definition with replicas, a group, or a directory that `soute up` was given: the logs of all its
     /// containers in one.
-    #[arg(value_name = "NAME|GROUP|DIR")]
-    target: Target,
-    /// Flags for journalctl(1), such as -f, -n 20, --since today.
+    #[arg(value_name = "NAME|GROUP|DIR", allow_hyphen_values = true)]
+    target: String,
+    /// Flags for journalctl(1), such as -f, -n 20, --since today. Where they come first, the last word is the container.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAG")]
     flags: Vec<String>,
 }
@@ -28,7 +28,8 @@ pub struct Logs {
 impl Logs {
     /// Becomes journalctl.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
-        let names = targets::resolve(host, &[self.target])?;
+        let (target, flags) = self.split()?;
+        let names = targets::resolve(host, &[target])?;
         let manager = Manager::connect()?;
         for name in &names {
             let Err(unknown) = must_exist(host, &manager, name) else { continue };
@@ -39,8 +40,19 @@ impl Logs {
                 return Err(unknown);
             }
         }
-        let error = journalctl(host, &names).args(self.flags).exec();
+        let error = journalctl(host, &names).args(flags).exec();
         Err(Error::from(error)).context("cannot run journalctl")
+    }
+
+    /// `soute logs web -f` and `soute logs -f web` are the same.
+    fn split(mut self) -> Result<(Target, Vec<String>)> {
+        if self.target.starts_with('-') {
+            let last = self.flags.pop().filter(|last| !last.starts_with('-'));
+            let last = last.ok_or_else(|| Error::new(Exit::Usage, "the name of a container is missing"))?;
+            self.flags.insert(0, std::mem::replace(&mut self.target, last));
+        }
+        let target = self.target.parse().map_err(|refused| Error::new(Exit::Usage, refused))?;
+        Ok((target, self.flags))
     }
 }
 

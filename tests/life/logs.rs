@@ -13,6 +13,11 @@ fn descriptors_and_device_files_are_the_journal(lab: &Lab) {
         soute start talks
         for words in "to fd 1" "to fd 2" "to the file" "to the other"; do soon said talks "^$words\$"; done
         has "$(soute logs talks)" "to the file"
+        # Flags before the name, as journalctl has them, or after it.
+        is "$(soute logs talks -o cat -n 1)" "$(soute logs -o cat -n 1 talks)"
+        has "$(fails 2 soute logs -n)" "name of a container is missing"
+        has "$(fails 2 soute logs --lines 1 'a b')" "bad name"
+        has "$(soute logs --help)" journalctl
         # All of them as the container's, by its identifier.
         is 4 "$(journalctl --no-pager -o cat -u soute@talks -t talks | grep -c '^to ')"
         soute stop talks
