@@ -157,6 +157,7 @@ impl Starting<'_> {
         let status = snapshot(self.bus, name).await?;
         match (status.active.as_str(), status.job.as_deref()) {
             ("active" | "reloading" | "refreshing", None | Some("reload")) => Ok(Way::Joined),
+            ("activating", None) if status.waits_to_restart() => self.end_restarts().await,
             (_, Some("start" | "restart" | "verify-active")) | ("activating", None) => self.join().await,
             ("failed", None) => {
                 job::reset_failed(self.bus, name).await?;
@@ -199,6 +200,17 @@ impl Starting<'_> {
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
+        }
+        Ok(Way::Clear)
+    }
+
+    /// What waits for its automatic restart would start what was started before, and only then. A start that somebody else
+    /// makes meanwhile is not stopped: "fail".
+    async fn end_restarts(&mut self) -> Result<Way, Failure> {
+        match self.bus.manager::<OwnedObjectPath>("StopUnit", &(self.unit.name.as_str(), "fail")).await {
+            Ok(job) => drop(self.watch.job(&job, self.tell).await?),
+            Err(lost @ Failure::Lost(_)) => return Err(lost),
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
         }
         Ok(Way::Clear)
     }

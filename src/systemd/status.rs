@@ -38,6 +38,11 @@ impl UnitStatus {
     pub(super) fn is_over(&self) -> bool {
         matches!(self.active.as_str(), "inactive" | "failed") && self.job.is_none()
     }
+
+    /// It has ended, and its automatic restart comes after RestartSec=.
+    pub(super) fn waits_to_restart(&self) -> bool {
+        self.active == "activating" && self.sub == "auto-restart" && self.job.is_none()
+    }
 }
 
 type Row = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);

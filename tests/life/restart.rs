@@ -10,6 +10,7 @@ both!(
     policies_do_as_systemd_has_them,
     attack_17_restarts_never_lose_a_name,
     restart_by_soute_takes_the_definition_as_it_is_now,
+    a_start_does_not_wait_for_the_restart_of_what_was_started_before,
 );
 
 fn crash_restarts_and_the_limit_ends_it(lab: &Lab) {
@@ -138,5 +139,26 @@ fn restart_by_soute_takes_the_definition_as_it_is_now(lab: &Lab) {
         soute stop edited
         has "$(marked edited)" ", invalid"
         has "$(soute list --all --json)" '"invalid": true'"#,
+    );
+}
+
+fn a_start_does_not_wait_for_the_restart_of_what_was_started_before(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        define mended 'command = ["no-such-program"]' 'limits.tasks = 11' 'restart.delay = "1h"'
+        fails 1 soute start mended >/dev/null
+        has "$(marked mended)" restarting
+        define mended 'limits.tasks = 22' 'restart.delay = "1h"'
+        soute start mended
+        is "active 22" "$(state mended) $(prop mended TasksMax)"
+        is "" "$(soute verify mended)"
+        # By the launcher too, and what waits is stopped by its own name.
+        define mended 'command = ["no-such-program"]' 'restart.delay = "1h"'
+        fails 1 soute restart mended >/dev/null
+        define mended
+        systemctl start soute-start@mended
+        is active "$(state mended)"
+        soute stop mended"#,
     );
 }
