@@ -122,8 +122,8 @@ impl<R: Read> Archive<R> {
             Ok((header.device_major()?.unwrap_or_default(), header.device_minor()?.unwrap_or_default()))
         };
         let kind = match header.entry_type() {
-            // Before POSIX there was no type for directories.
-            EntryType::Regular if path.ends_with(b"/") && header.as_ustar().is_none() => Kind::Directory,
+            // Before POSIX there was no type for directories; GNU tar and bsdtar read what ends so as one to this day.
+            EntryType::Regular | EntryType::Continuous if path.ends_with(b"/") => Kind::Directory,
             EntryType::Regular | EntryType::Continuous => return self.file(pax),
             EntryType::GNUSparse => return self.old_sparse(header),
             EntryType::Link => Kind::HardLink(link),

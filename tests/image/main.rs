@@ -1,5 +1,6 @@
 //! The store on real file systems. Pure ones run with `cargo test`, those of rung 1 with `make test`, as root.
 
+mod compare;
 mod copy;
 mod decompress;
 mod disk;
