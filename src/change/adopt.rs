@@ -83,6 +83,10 @@ pub fn adopt_plan(runs: &Plan, adopted: &Plan) -> Plan {
     plan.labels.clone_from(&adopted.labels);
     plan.links.clone_from(&adopted.links);
     plan.disk.size = adopted.disk.size;
+    // The next check reads it; how often there is one the timer knows.
+    if plan.health.is_some() && adopted.health.is_some() {
+        plan.health.clone_from(&adopted.health);
+    }
     for file in &mut plan.sandbox.files {
         if let Some(new) = adopted.sandbox.files.iter().find(|new| new.target == file.target) {
             file.content.clone_from(&new.content);

@@ -17,7 +17,7 @@ pub enum Class {
 }
 
 /// Keys whose change costs something else than a restart. What is below a key is as the key itself, unless it is listed.
-pub const CLASSES: [(&str, Class); 17] = [
+pub const CLASSES: [(&str, Class); 19] = [
     ("description", Class::Live),
     ("labels", Class::Live),
     ("autostart", Class::Live),
@@ -32,6 +32,8 @@ pub const CLASSES: [(&str, Class); 17] = [
     ("network.host-name", Class::Restart),
     ("dns", Class::Live),
     ("hosts", Class::Live),
+    ("health", Class::Live),
+    ("health.interval", Class::Restart),
     ("image", Class::Recreate),
     ("disk.size", Class::Live),
     ("disk.mode", Class::Recreate),

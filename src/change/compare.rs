@@ -91,7 +91,9 @@ fn at_least(field: &str, plans: Plans<'_>) -> Class {
     if field == "disk.size" {
         return resized(runs, now);
     }
-    match (unreachable && writes) || (files && targets(runs) != targets(now)) || network {
+    // The timer is one of the units that are made together with the container's.
+    let timer = below("health") && runs.health.is_some() != now.health.is_some();
+    match timer || (unreachable && writes) || (files && targets(runs) != targets(now)) || network {
         true => Class::Restart,
         false => Class::Live,
     }

@@ -103,6 +103,7 @@ pub fn told(before: &Plan, now: &Plan) -> String {
     list.extend((before.disk.size != now.disk.size).then(|| "disk.size".to_owned()));
     list.extend((before.links != now.links).then(|| "network".to_owned()));
     list.extend(new.into_iter().filter(|(target, content)| old.get(target) != Some(content)).map(|(target, _)| target));
+    list.extend((before.health != now.health).then(|| "health".to_owned()));
     list.extend((before.labels != now.labels).then(|| "labels".to_owned()));
     list.join(", ")
 }

@@ -8,7 +8,6 @@ use super::check;
 use super::declared::Declared;
 use super::decode::{self, Decoded};
 use super::fault::{Fault, Faults};
-use super::later;
 use super::merge::Parsed;
 use super::model::Definition;
 use super::outline::Outline;
@@ -123,11 +122,8 @@ fn finish(
     if faults.iter().any(|fault| fault.path == "schema") {
         return Err(Faults(faults));
     }
-    let mut refused = BTreeSet::new();
+    let refused = BTreeSet::new();
     if let Value::Table(table) = &mut root.value {
-        let later = later::take_out(table);
-        refused.extend(later.iter().map(|fault| fault.path.clone()));
-        faults.extend(later);
         faults.extend(relative::resolve(table));
     }
     let Decoded { definition, faults: more, refused } = decode::decode(&mut root, refused);

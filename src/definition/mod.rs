@@ -7,7 +7,6 @@ pub mod directives;
 pub mod fault;
 pub mod group;
 pub(crate) mod keys;
-mod later;
 pub mod layers;
 pub mod load;
 pub mod merge;

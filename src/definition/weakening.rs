@@ -21,6 +21,8 @@ pub enum Weakening {
     Syscall(usize, String, Action),
     /// Set-user-ID bits work, and it is no system that boots.
     NewPrivileges,
+    /// It may speak to PID 1 of the host.
+    Watchdog,
     /// A device of the host.
     Device(usize, String),
     /// A path of the kernel that is masked or read-only by default.
@@ -41,6 +43,7 @@ impl Definition {
             list.push(Weakening::NewPrivileges);
         }
         list.extend(self.more_system_calls());
+        list.extend(self.watchdog.value().map(|_| Weakening::Watchdog));
         let devices = self.device.iter().enumerate();
         list.extend(devices.map(|(index, device)| Weakening::Device(index, device.source.to_string())));
         let unmasked = self.security.unmask.iter().enumerate();
@@ -100,6 +103,7 @@ impl Weakening {
                 &["security", "allow-syscalls", &index]
             }
             Self::NewPrivileges => &["security", "no-new-privileges"],
+            Self::Watchdog => &["watchdog"],
             Self::Capability(at, _) => {
                 index = at.to_string();
                 &["security", "capabilities", "add", &index]
@@ -129,6 +133,7 @@ impl Weakening {
             Self::Seccomp(_) => "the system calls of a system".to_owned(),
             Self::Syscall(_, call, _) => format!("system call {call}"),
             Self::NewPrivileges => "new privileges allowed".to_owned(),
+            Self::Watchdog => "systemd's notify socket".to_owned(),
             Self::Device(_, path) => format!("device {path}"),
             Self::Unmasked(_, path) => format!("{path} unmasked"),
             Self::ExposedBind(_, path) => format!("{} shared with other users", path.display()),
@@ -156,6 +161,11 @@ impl Weakening {
             Self::Syscall(_, call, Action::Refuse(_)) => format!("{call} is refused by default"),
             Self::Syscall(_, call, _) => format!("{call} is let through with every argument"),
             Self::NewPrivileges => "programs with set-user-ID bits can gain privileges".to_owned(),
+            Self::Watchdog => {
+                "every process in the container can send messages to the host's systemd, about its own unit, as \
+                               long as it runs"
+                    .to_owned()
+            }
             Self::Device(_, path) => format!("the container uses the host's device {path}"),
             Self::Unmasked(_, path) => format!("the container gets at {path} of the kernel"),
             Self::ExposedBind(_, path) => {

@@ -1,6 +1,7 @@
 //! What the runner builds around the payload.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub struct Sandbox {
     pub init: Init,
     /// When a start is over.
     pub ready: Ready,
+    /// The payload may speak to systemd itself, and is to send WATCHDOG=1 this often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog: Option<Duration>,
     /// Declared mounts, and tmpfs on /tmp and /run where the disk is read-only.
     pub mounts: Vec<Mount>,
     /// Names of credentials, whose content only systemd and the payload have.
@@ -45,6 +49,11 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// Whether the payload has a notify socket.
+    pub fn notifies(&self) -> bool {
+        self.ready == Ready::Notify || self.watchdog.is_some()
+    }
+
     /// Where the credentials are, if there are any. A system that boots keeps those of its own units in /run/credentials, and
     /// takes ours from where systemd-nspawn has them.
     pub fn credentials_directory(&self) -> Option<&'static str> {
@@ -290,6 +299,7 @@ impl Sandbox {
             process,
             init: Init::None,
             ready: Ready::Exec,
+            watchdog: None,
             mounts: Vec::new(),
             credentials: Vec::new(),
             devices: Vec::new(),

@@ -63,10 +63,13 @@ fn become_it(sandbox: &Sandbox, sources: &Sources, credentials: &Credentials, ru
     execute::replace(&process, credentials)
 }
 
-/// The process of the definition, told where it may say READY=1: it alone, not what `exec` runs beside it.
+/// The process of the definition, told where it may say READY=1 and WATCHDOG=1: it alone, not what `exec` runs beside it.
 fn payload(sandbox: &Sandbox) -> Process {
     let mut process = sandbox.process.clone();
-    if sandbox.ready == Ready::Notify {
+    if let Some(watchdog) = sandbox.watchdog {
+        process.environment.push(("WATCHDOG_USEC".to_owned(), watchdog.as_micros().to_string()));
+    }
+    if sandbox.notifies() {
         process.environment.push(("NOTIFY_SOCKET".to_owned(), "/run/host/notify".to_owned()));
     }
     process

@@ -3,7 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
@@ -32,6 +32,12 @@ impl Manager {
         };
         let socket = datagram_socket()?;
         Ok(Self { socket, address: address.context("cannot use NOTIFY_SOCKET")? })
+    }
+
+    /// Where it listens, in the host's file system.
+    pub fn path() -> Result<PathBuf> {
+        let path = std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from).filter(|path| path.is_absolute());
+        path.ok_or_else(|| Error::failed("systemd's notify socket is no file, and cannot be had in a container"))
     }
 
     /// Sends assignments, one a line.

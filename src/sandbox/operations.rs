@@ -1,6 +1,6 @@
 //! The mounts of a container as data: which, where, and in what order. Made by a pure function, done by `perform`.
 
-use crate::plan::{Init, Mount, MountFlags, MountSource, Ready, Sandbox, THERMAL_THROTTLE};
+use crate::plan::{Init, Mount, MountFlags, MountSource, Sandbox, THERMAL_THROTTLE};
 
 /// One thing to do to the container's tree, in the order of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,8 +79,8 @@ pub fn operations(sandbox: &Sandbox) -> Vec<Operation> {
         placed.push(tmpfs("/run", 0o755));
         placed.extend((!sandbox.process.terminal).then_some(Operation::Unattended));
     }
-    if boots || sandbox.ready == Ready::Notify || sandbox.files.iter().any(|file| !file.kept) {
-        placed.push(Operation::Host { notify: sandbox.ready == Ready::Notify });
+    if boots || sandbox.notifies() || sandbox.files.iter().any(|file| !file.kept) {
+        placed.push(Operation::Host { notify: sandbox.notifies() });
     }
     placed.extend(sandbox.mounts.iter().enumerate().map(|(index, mount)| declared(index, mount)));
     let devices = sandbox.devices.iter().enumerate();

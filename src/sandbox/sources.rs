@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
 use super::devices::Nodes;
-use super::notify::PayloadSocket;
+use super::notify::{Manager, PayloadSocket};
 use super::{mounts, reaper, root, secrets, userns};
 use crate::error::{Context, Error, Result};
 use crate::image::superblock::FsType;
@@ -61,6 +61,8 @@ impl Sources {
             MountSource::Tmpfs { .. } => BindIds::None,
         });
         let (notify, socket) = match sandbox.ready {
+            // systemd's own, for READY=1 as well: the payload has one name for it.
+            _ if sandbox.watchdog.is_some() => (Some(file(&Manager::path()?)?), None),
             crate::plan::Ready::Exec | crate::plan::Ready::Healthy => (None, None),
             crate::plan::Ready::Notify => {
                 let path = layout.state(&plan.name).join("notify");

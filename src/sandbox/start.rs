@@ -79,6 +79,10 @@ fn build(layout: &Layout, name: &str, probe: bool, systemd: &Manager) -> Result<
     }
     let Some(socket) = socket else {
         payload.hand_over(layout, &plan, systemd, &ours)?;
+        if plan.sandbox.ready == Ready::Notify {
+            // The payload says so to systemd itself.
+            return Ok(());
+        }
         systemd.tell("READY=1")?;
         return systemd.barrier();
     };

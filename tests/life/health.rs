@@ -9,6 +9,7 @@ both!(
     ready_is_when_the_check_succeeds,
     checks_that_hang_flood_or_fork_are_bounded,
     what_does_not_run_is_not_checked,
+    a_check_is_changed_while_the_container_runs,
 );
 
 fn a_container_that_fails_its_check_is_started_again(lab: &Lab) {
@@ -165,5 +166,44 @@ fn what_does_not_run_is_not_checked(lab: &Lab) {
         soute start asleep
         is active "$(systemctl is-active soute-health@asleep.timer)"
         soute remove --force asleep"##,
+    );
+}
+
+fn a_check_is_changed_while_the_container_runs(lab: &Lab) {
+    run(
+        lab,
+        r##"
+        check() { define patient 'command = ["sleep", "infinity"]' '[health]' 'retries = 1' 'on-failure = "none"' "$@"; }
+        check 'command = ["false"]' 'interval = "1s"'
+        soute start patient
+        soon eval 'has_now "$(marked patient)" unhealthy'
+        first=$(pid patient)
+        check 'command = ["true"]' 'timeout = "9s"' 'interval = "1s"'
+        has "$(fails 7 soute diff patient)" "health.command  live"
+        soute apply patient >/dev/null
+        is "" "$(soute diff patient)"
+        soute verify patient
+        soon eval 'has_now "$(marked patient)" ", healthy"'
+        # Another kind of check is one too.
+        check 'tcp = 9' 'interval = "1s"'
+        soute apply patient >/dev/null
+        soon eval 'has_now "$(marked patient)" unhealthy'
+        is $first "$(pid patient)"
+        # An automatic restart has it as well.
+        check 'command = ["true"]' 'interval = "1s"'
+        soute apply patient >/dev/null
+        kill -9 $first
+        soon runs_again patient $first
+        soon eval 'has_now "$(marked patient)" ", healthy"'
+        # How often is the timer's to know, and whether there is one.
+        check 'command = ["true"]' 'interval = "2s"'
+        has "$(fails 7 soute apply patient)" "health.interval  restart"
+        define patient 'command = ["sleep", "infinity"]'
+        has "$(fails 7 soute diff patient)" restart
+        lacks "$(fails 7 soute diff patient)" live
+        soute apply --restart patient >/dev/null
+        is inactive "$(systemctl is-active soute-health@patient.timer || true)"
+        is "" "$(soute diff patient)"
+        soute remove --force patient"##,
     );
 }

@@ -25,3 +25,4 @@ mod shared;
 mod stop;
 mod systemctl;
 mod users;
+mod watchdog;

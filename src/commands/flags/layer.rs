@@ -161,6 +161,7 @@ impl Flags {
         layer.text_of("init", self.init.as_ref());
         layer.text_of("ready", self.ready.as_ref());
         layer.text_of("start-timeout", self.start_timeout.as_ref());
+        layer.text_of("watchdog", self.watchdog.as_ref());
         Ok(())
     }
 

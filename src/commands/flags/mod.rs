@@ -56,6 +56,9 @@ pub struct Flags {
     /// Time to be ready.
     #[arg(long, value_name = "TIME")]
     start_timeout: Option<String>,
+    /// It sends WATCHDOG=1 this often.
+    #[arg(long, value_name = "TIME")]
+    watchdog: Option<String>,
 
     /// Start this container, or unit of the host, before it; it cannot do without.
     #[arg(long, value_name = "NAME")]

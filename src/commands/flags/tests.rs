@@ -121,6 +121,7 @@ const ALL: &[&str] = &[
     "--init=reaper",
     "--ready=notify",
     "--start-timeout=5min",
+    "--watchdog=30s",
     "--requires=db",
     "--wants=cache",
     "--after=network-online.target",

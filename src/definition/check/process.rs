@@ -103,6 +103,13 @@ fn times(s: &mut Subject<'_>) {
     if zero(s.definition.start_timeout) {
         s.say(&["start-timeout"], fault());
     }
+    if zero(s.definition.watchdog) {
+        s.say(&["watchdog"], fault());
+    }
+    if s.definition.watchdog.value().is_some() && s.definition.init == Init::Image {
+        let fault = wrong("a system that boots sends no WATCHDOG=1, its services send theirs to itself");
+        s.say(&["watchdog"], fault.help("leave it out, or use [health]"));
+    }
     if s.definition.stop.timeout.is_some_and(zero) {
         s.say(&["stop", "timeout"], fault());
     }

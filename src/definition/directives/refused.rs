@@ -11,7 +11,7 @@ const fn group(why: &'static str, directives: &'static [&'static str]) -> Group 
 }
 
 /// One home each: a key of the definition says it. The first word is the key.
-pub(super) const KEYS: [(&str, &[&str]); 41] = [
+pub(super) const KEYS: [(&str, &[&str]); 42] = [
     ("description", &["Description"]),
     ("environment", &["Environment", "PassEnvironment", "UnsetEnvironment", "SetLoginEnvironment"]),
     ("environment-files", &["EnvironmentFile"]),
@@ -20,6 +20,7 @@ pub(super) const KEYS: [(&str, &[&str]); 41] = [
     ("working-directory", &["WorkingDirectory"]),
     ("umask", &["UMask"]),
     ("start-timeout", &["TimeoutStartSec"]),
+    ("watchdog", &["WatchdogSec"]),
     ("stop.timeout", &["TimeoutStopSec", "TimeoutSec", "TimeoutAbortSec"]),
     ("stop.signal", &["KillSignal", "RestartKillSignal"]),
     ("requires", &["Requires", "Requisite", "BindsTo", "PartOf", "Upholds", "StopPropagatedFrom"]),
@@ -242,7 +243,7 @@ pub(super) const GROUPS: [Group; 11] = [
         ],
     ),
     group("every container is in soute.slice", &["Slice"]),
-    group("it comes with a later version of soute", &["WatchdogSec", "WatchdogSignal"]),
+    group("it is what watchdog needs it to be", &["WatchdogSignal"]),
     group("systemd cannot set it on a transient unit; use JobRunningTimeoutSec", &["JobTimeoutSec"]),
     group(
         "its D-Bus type is not a simple one; use a drop-in in /etc/systemd/system/soute@NAME.service.d/",

@@ -95,6 +95,9 @@ pub struct Definition {
     /// Time to be ready, after the copy of the image, which has as long as it takes.
     #[serde(default = "usual_start_timeout")]
     pub start_timeout: Limit<Span>,
+    /// The program sends WATCHDOG=1 this often, or has failed.
+    #[serde(default, skip_serializing_if = "is_unlimited")]
+    pub watchdog: Limit<Span>,
 
     /// Start at boot.
     #[serde(default)]
@@ -186,6 +189,11 @@ fn usual_umask() -> Mode {
     Mode(0o022)
 }
 
+/// What a container that was started before there was the key has, too.
+fn is_unlimited(limit: &Limit<Span>) -> bool {
+    limit.value().is_none()
+}
+
 fn usual_start_timeout() -> Limit<Span> {
     Limit::Value(Span::seconds(90))
 }
@@ -218,6 +226,7 @@ impl Definition {
             init: Init::default(),
             ready: None,
             start_timeout: usual_start_timeout(),
+            watchdog: Limit::Infinity,
             autostart: false,
             requires: List::default(),
             wants: List::default(),

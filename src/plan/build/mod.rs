@@ -111,6 +111,7 @@ fn sandbox(definition: &Definition, facts: &Facts) -> Result<Sandbox> {
         process: process(definition, facts)?,
         init,
         ready,
+        watchdog: definition.watchdog.value().map(|span| span.0),
         mounts: mounts::mounts(definition, facts),
         credentials: definition.credentials.keys().map(ToString::to_string).collect(),
         devices: mounts::devices(definition),

@@ -203,6 +203,12 @@ fn lifecycle(definition: &Definition, sandbox: &Sandbox) -> Vec<Property> {
         Property::new("StartLimitIntervalUSec", Value::U64(interval)),
         Property::new("StartLimitBurst", Value::U32(restart.limit)),
     ];
+    if let Some(watchdog) = definition.watchdog.value() {
+        list.push(Property::new("WatchdogUSec", Value::U64(watchdog.micros())));
+        // SIGABRT does nothing to a PID 1 that does not catch it, and systemd would wait for the stop timeout.
+        let alone = sandbox.init == Init::None && sandbox.namespaces.pid;
+        list.extend(alone.then(|| Property::new("WatchdogSignal", Value::I32(SIGKILL))));
+    }
     let statuses =
         [("SuccessExitStatus", success), ("RestartForceExitStatus", force), ("RestartPreventExitStatus", prevent)];
     let some = statuses.into_iter().filter(|(_, statuses)| *statuses != ExitStatuses::default());
