@@ -1,11 +1,13 @@
 //! `soute stats`
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
 use super::sample::{Meter, Sample};
@@ -27,6 +29,9 @@ pub struct Stats {
     /// Again and again, until interrupted.
     #[arg(short, long)]
     watch: bool,
+    /// What the rows are in the order of: names from a on, all else from the most on.
+    #[arg(short, long, value_enum, default_value_t, value_name = "COLUMN")]
+    sort: Sort,
     /// Seconds between two looks.
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = interval)]
     interval: f64,
@@ -36,6 +41,43 @@ pub struct Stats {
     /// Print counters as the text format of Prometheus, for a file that its node exporter collects.
     #[arg(long, conflicts_with_all = ["json", "watch"])]
     prometheus: bool,
+}
+
+/// A column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Sort {
+    Name,
+    #[default]
+    Cpu,
+    Memory,
+    Tasks,
+    Read,
+    Write,
+    Received,
+    Sent,
+    Pressure,
+}
+
+impl Sort {
+    /// What is not counted is least.
+    fn order(self, a: &Row, b: &Row) -> Ordering {
+        let value = |row: &Row| match self {
+            Self::Name => None,
+            Self::Cpu => row.cpu,
+            Self::Memory => row.now.memory.map(|bytes| bytes as f64),
+            Self::Tasks => row.now.tasks.map(|tasks| tasks as f64),
+            Self::Read => row.read,
+            Self::Write => row.write,
+            Self::Received => row.receive,
+            Self::Sent => row.transmit,
+            Self::Pressure => {
+                let all = [row.now.pressure_cpu, row.now.pressure_memory, row.now.pressure_io];
+                all.into_iter().flatten().max_by(f64::total_cmp)
+            }
+        };
+        let (least, by_name) = (f64::NEG_INFINITY, a.now.name.cmp(&b.now.name));
+        value(b).unwrap_or(least).total_cmp(&value(a).unwrap_or(least)).then(by_name)
+    }
 }
 
 fn interval(typed: &str) -> Result<f64, String> {
@@ -85,14 +127,11 @@ impl Stats {
             std::thread::sleep(Duration::from_secs_f64(self.interval));
             let now = self.look(host, &names)?;
             let mut rows: Vec<Row> = now.iter().filter_map(|now| Row::between(&before, now)).collect();
-            rows.sort_by(|a, b| {
-                b.cpu.unwrap_or(0.0).total_cmp(&a.cpu.unwrap_or(0.0)).then(a.now.name.cmp(&b.now.name))
-            });
-            // As watch(1): from the top, over what was there.
-            let top = if self.watch && !self.json && std::io::stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };
+            rows.sort_by(|a, b| self.sort.order(a, b));
             let text = match self.json {
                 true => json::document(&Document { containers: rows })?,
-                false => format!("{top}{}", table(&rows)),
+                false if self.watch && std::io::stdout().is_terminal() => page(&table(&rows)),
+                false => table(&rows),
             };
             stdout::write(&text)?;
             if !self.watch || stdout::is_over() {
@@ -131,6 +170,13 @@ impl Row {
             now: now.clone(),
         })
     }
+}
+
+/// As watch(1): from the top, over what was there, and no more than there is room for.
+fn page(table: &str) -> String {
+    let lines = tcgetwinsize(rustix::stdio::stdout()).map_or(u16::MAX, |size| size.ws_row.max(2));
+    let shown: Vec<&str> = table.lines().take(usize::from(lines) - 1).collect();
+    format!("\x1b[H\x1b[J{}\n", shown.join("\n"))
 }
 
 fn table(rows: &[Row]) -> String {
