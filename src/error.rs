@@ -29,6 +29,14 @@ pub enum Exit {
     CommandNotFound = 127,
 }
 
+impl Exit {
+    /// What a soute that somebody else has started has ended with.
+    pub fn of_status(status: i32) -> Self {
+        let known = [Self::NotRunning, Self::NotFound, Self::Invalid, Self::Busy, Self::TimedOut, Self::NotPermitted];
+        known.into_iter().find(|exit| *exit as i32 == status).unwrap_or(Self::Failed)
+    }
+}
+
 /// A failure with its chain of causes, outermost first.
 #[derive(Debug)]
 pub struct Error {
@@ -48,6 +56,11 @@ impl Error {
     /// A failure with exit status 1.
     pub fn failed(message: impl Display) -> Self {
         Self::new(Exit::Failed, message)
+    }
+
+    /// With the action in front of the cause.
+    pub fn within(self, action: impl Display) -> Self {
+        Self { exit: self.exit, message: format!("{action}: {}", self.message) }
     }
 
     /// The exit status that the process ends with.
@@ -106,8 +119,8 @@ impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
 
     fn with_context<D: Display>(self, action: impl FnOnce() -> D) -> Result<T> {
         self.map_err(|error| {
-            let cause = error.into();
-            Error { exit: cause.exit, message: format!("{}: {}", action(), cause.message) }
+            let cause: Error = error.into();
+            cause.within(action())
         })
     }
 }

@@ -29,6 +29,13 @@ pub struct Check {
     json: bool,
 }
 
+impl Check {
+    /// Files of this machine.
+    pub fn has_files(&self) -> bool {
+        self.targets.iter().any(|target| is_file(target))
+    }
+}
+
 /// One definition and what is wrong with it.
 struct Checked {
     name: String,
@@ -103,7 +110,7 @@ fn all(host: &Host) -> Result<Vec<Checked>> {
 }
 
 fn one(host: &Host, target: &str) -> Result<Checked> {
-    let found = if target.contains('/') || target.ends_with(".toml") {
+    let found = if is_file(target) {
         let path = Path::new(target);
         path.metadata().with_context(|| format!("cannot check {target}"))?;
         Found::file(path)?
@@ -160,4 +167,9 @@ fn tell(checked: &[Checked], invalid: usize) {
         0 => eprintln!("{of} checked, no faults{warnings}"),
         _ => eprintln!("{} in {invalid} of {of}{warnings}", plural(errors, "fault")),
     }
+}
+
+/// What has a "/" or ends in ".toml".
+fn is_file(target: &str) -> bool {
+    target.contains('/') || target.ends_with(".toml")
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::remote::Remote;
 use super::{
     apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, events,
     exec, export, image, import, kill, list, logs, machine, network, pause, pull, reload, remove, restart, resume,
@@ -24,6 +25,9 @@ pub struct Cli {
     #[arg(long, value_name = "DIR", default_value = "/", env = "SOUTE_ROOT", global = true, hide_env_values = true)]
     #[arg(display_order = 900)]
     pub root: PathBuf,
+    /// Run the command on another machine, over ssh(1): HOST, USER@HOST or ssh://USER@HOST:PORT. Before the command.
+    #[arg(short = 'H', long, value_name = "HOST", display_order = 901)]
+    host: Option<Remote>,
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -244,7 +248,32 @@ pub enum Verb {
     Machine(machine::Verbs),
 }
 
+impl Cli {
+    /// Here, or over there.
+    pub fn run(self) -> Result<ExitCode> {
+        match (self.host, self.verb.files()) {
+            (None, _) => self.verb.run(&Host::load(&self.root)?),
+            (Some(remote), Some(files)) => Err(remote.refuse(files)),
+            (Some(remote), None) => Err(remote.run()),
+        }
+    }
+}
+
 impl Verb {
+    /// What it does with files of the machine that it is typed on, where it does; and what to do instead.
+    fn files(&self) -> Option<&'static str> {
+        const COPIED: &str = "say - for FILE, and redirect";
+        match self {
+            Self::Cp(verb) => verb.has_files().then_some("say - for an archive, and pipe it from or to tar"),
+            Self::Import(verb) => verb.has_files().then_some(COPIED),
+            Self::Export(verb) => verb.has_files().then_some(COPIED),
+            Self::Image(verb) => verb.files(),
+            Self::Check(verb) => verb.has_files().then_some("name a definition of its"),
+            Self::Up(verb) => verb.is_relative().then_some("say where DIR is there, from / on"),
+            _ => None,
+        }
+    }
+
     /// Does it.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         match self {

@@ -45,6 +45,11 @@ pub struct Export {
 }
 
 impl Export {
+    /// A file of this machine.
+    pub fn has_files(&self) -> bool {
+        self.file != Path::new("-")
+    }
+
     /// Writes it.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let action = || format!("cannot export {}", self.name);

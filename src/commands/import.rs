@@ -39,6 +39,11 @@ pub struct Import {
 }
 
 impl Import {
+    /// A file of this machine.
+    pub fn has_files(&self) -> bool {
+        self.file != Path::new("-")
+    }
+
     /// Makes it.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let name = self.import(host).with_context(|| format!("cannot import {}", self.file.display()))?;

@@ -45,6 +45,7 @@ mod network;
 mod progress;
 mod pull;
 mod reload;
+mod remote;
 mod remove;
 mod replace;
 mod resolvers;
@@ -92,7 +93,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(refused) => return usage::refuse(&refused),
     };
-    match Host::load(&cli.root).and_then(|host| cli.verb.run(&host)) {
+    match cli.run() {
         Ok(status) => status,
         Err(error) => {
             report(&error);

@@ -29,6 +29,11 @@ pub struct Up {
 }
 
 impl Up {
+    /// A directory is meant from where we are.
+    pub fn is_relative(&self) -> bool {
+        self.targets.iter().any(|target| matches!(target, Target::Directory(directory) if directory.is_relative()))
+    }
+
     /// Each after those that it waits for. A start that fails does not keep the others from being tried.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let directories = self.targets.iter().filter_map(|target| match target {

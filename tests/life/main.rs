@@ -19,6 +19,7 @@ mod private;
 mod pulled;
 mod ready;
 mod registry;
+mod remote;
 mod restart;
 mod seccomp;
 mod shared;

@@ -40,6 +40,13 @@ pub struct Cp {
     target: String,
 }
 
+impl Cp {
+    /// Files of this machine.
+    pub fn has_files(&self) -> bool {
+        [&self.source, &self.target].into_iter().any(|text| matches!(Spec::of(text), Spec::Host(_)))
+    }
+}
+
 /// What was typed.
 #[derive(Debug, PartialEq, Eq)]
 enum Spec<'a> {

@@ -46,6 +46,11 @@ enum Format {
 }
 
 impl Export {
+    /// A file of this machine.
+    pub fn has_files(&self) -> bool {
+        self.file != Path::new("-")
+    }
+
     /// Writes it.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let image = Store::new(&host.layout)?.open(&self.name)?;

@@ -42,6 +42,13 @@ pub struct Import {
     declares: Declares,
 }
 
+impl Import {
+    /// A file of this machine.
+    pub fn has_files(&self) -> bool {
+        matches!(self.source, Source::Path(_))
+    }
+}
+
 /// How what is not on this machine is fetched.
 #[derive(Debug, Args)]
 pub struct Elsewhere {

@@ -28,6 +28,19 @@ pub struct Image {
     verb: ImageVerb,
 }
 
+impl Image {
+    /// What it does with files of the machine that it is typed on.
+    pub fn files(&self) -> Option<&'static str> {
+        match &self.verb {
+            ImageVerb::Import(verb) => {
+                verb.has_files().then_some("copy it there, or import from docker:// or https://")
+            }
+            ImageVerb::Export(verb) => verb.has_files().then_some("say - for FILE, and redirect"),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum ImageVerb {
     /// Bring a directory, an archive, a raw file system, or an image from elsewhere into the store.
