@@ -130,7 +130,9 @@ fn attack_03_nothing_leaves_the_root() {
     host.refuses(&tar().file("a").file("./a").end(), "entry ./a: it is in the archive twice");
     host.refuses(&tar().dir("a").dir("a/").end(), "entry a/: it is in the archive twice");
     for kind in [EntryType::Symlink, EntryType::Regular, EntryType::Fifo, EntryType::Link] {
-        for name in [".", "./", "./.", "././/"] {
+        // A file whose name ends in a slash is a directory.
+        let may_be = |name: &&str| kind != EntryType::Regular || !name.ends_with('/');
+        for name in [".", "./", "./.", "././/"].into_iter().filter(may_be) {
             host.refuses(
                 &tar().add(kind, name.as_bytes(), canary.as_bytes(), b"").end(),
                 "the root of an image has to be",

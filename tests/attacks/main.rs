@@ -16,6 +16,7 @@ mod oci_layers;
 mod privileges;
 mod list;
 mod machine;
+mod memory;
 mod outside;
 mod ports;
 mod profile;

@@ -37,6 +37,10 @@ impl Layout {
         layout
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn write(&self, name: &str, content: &[u8]) {
         fs::write(self.path.join(name), content).unwrap();
     }
