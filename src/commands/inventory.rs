@@ -16,7 +16,7 @@ use crate::image::disk::{self, LastExit};
 use crate::image::store::{Store, Verified};
 use crate::instances::{self, Instance};
 use crate::names;
-use crate::plan::{Plan, Publish};
+use crate::plan::{self, Plan, Publish};
 use crate::settings::Host;
 use crate::systemd::{Manager, UnitStatus};
 
@@ -36,7 +36,8 @@ pub struct Entry {
     pub name: String,
     /// The image that it runs, or would.
     pub image: String,
-    /// "running", "frozen", "starting", "stopping", "restarting", "failed" or "stopped".
+    /// "running", "frozen", "starting", "stopping", "restarting", "failed", "stopped", or "listening" where who connects
+    /// starts it.
     pub state: &'static str,
     /// What its check says, if it has one and runs.
     pub health: Option<health::Status>,
@@ -69,7 +70,12 @@ pub struct Entry {
 impl Entry {
     /// It has processes.
     pub fn is_up(&self) -> bool {
-        !matches!(self.state, "stopped" | "failed")
+        !matches!(self.state, "stopped" | "failed" | "listening")
+    }
+
+    /// Somebody can get at it.
+    pub fn is_there(&self) -> bool {
+        self.is_up() || self.state == "listening"
     }
 
     /// For how long it has been running.
@@ -84,13 +90,13 @@ impl Inventory {
     pub fn take(host: &Host, manager: &Manager, all: bool) -> Result<Self> {
         let _kept = manager.keep();
         let noted = instances::read(&host.layout);
-        let units = units(manager)?;
-        let mut names: BTreeSet<String> = units.keys().cloned().collect();
+        let units = Units::of(manager)?;
+        let mut names: BTreeSet<String> = units.containers.keys().chain(&units.listening).cloned().collect();
         if all {
             names.extend(search::all(&host.layout)?.found.into_iter().map(|found| found.name.to_string()));
             names.extend(disk::names(&host.layout)?);
         }
-        let take = |name: &String| Entry::take(host, manager, name, units.get(name), &noted);
+        let take = |name: &String| Entry::take(host, manager, name, &units, &noted);
         let mut entries = names.iter().map(take).collect::<Result<Vec<_>>>()?;
         vouch(host, &mut entries);
         Ok(Self { entries, noted })
@@ -99,9 +105,9 @@ impl Inventory {
     /// One container alone.
     pub fn of(host: &Host, manager: &Manager, name: &Name) -> Result<Self> {
         let _kept = manager.keep();
-        let units = units(manager)?;
+        let units = Units::of(manager)?;
         let noted = instances::read(&host.layout);
-        let entry = Entry::take(host, manager, name, units.get(name.as_str()), &noted)?;
+        let entry = Entry::take(host, manager, name, &units, &noted)?;
         Ok(Self { entries: vec![entry], noted })
     }
 
@@ -124,25 +130,45 @@ fn vouch(host: &Host, entries: &mut [Entry]) {
     }
 }
 
-/// The units of containers, by the containers' names.
-fn units(manager: &Manager) -> Result<BTreeMap<String, UnitStatus>> {
-    let name = |unit: &UnitStatus| Some(unit.name.strip_prefix("soute@")?.strip_suffix(".service")?.to_owned());
-    let units = manager.list("soute@*.service")?.into_iter();
-    // A unit that another one merely names is listed as not found.
-    let loaded = units.filter(|unit| unit.load != "not-found");
-    Ok(loaded.filter_map(|unit| Some((name(&unit)?, unit))).collect())
+/// What systemd has of containers.
+struct Units {
+    /// Their units, by the containers' names.
+    containers: BTreeMap<String, UnitStatus>,
+    /// Those with a port that is open.
+    listening: BTreeSet<String>,
+}
+
+impl Units {
+    fn of(manager: &Manager) -> Result<Self> {
+        let (mut containers, mut listening) = (BTreeMap::new(), BTreeSet::new());
+        for unit in manager.list_any(&["soute@*.service", "soute-publish@*.socket"])? {
+            let container = unit.name.strip_prefix("soute@").and_then(|name| name.strip_suffix(".service"));
+            let port =
+                unit.name.strip_prefix("soute-publish@").and_then(|port| Some(port.split_once(':')?.0.to_owned()));
+            match (container.map(str::to_owned), port) {
+                // A unit that another one merely names is listed as not found.
+                (Some(name), _) if unit.load != "not-found" => drop(containers.insert(name, unit)),
+                (_, Some(name)) if unit.active == "active" => drop(listening.insert(name)),
+                _ => {}
+            }
+        }
+        Ok(Self { containers, listening })
+    }
 }
 
 impl Entry {
-    fn take(host: &Host, manager: &Manager, name: &str, unit: Option<&UnitStatus>, noted: &[Instance]) -> Result<Self> {
+    fn take(host: &Host, manager: &Manager, name: &str, units: &Units, noted: &[Instance]) -> Result<Self> {
         let mut entry = Self { name: name.to_owned(), state: "stopped", ..Self::default() };
         let parsed: Option<Name> = name.parse().ok();
         let found = parsed.as_ref().and_then(|name| search::find(&host.layout, name).ok().flatten());
         entry.orphan = found.is_none();
         entry.boot = Boot::of(host, name);
-        match unit {
+        match units.containers.get(name) {
             Some(unit) => entry.running(host, manager, unit, noted)?,
             None => entry.stopped(host),
+        }
+        if !entry.is_up() && units.listening.contains(name) {
+            entry.listening(host);
         }
         if found.is_some() {
             entry.defined(host);
@@ -198,6 +224,15 @@ impl Entry {
             self.image = disk.record.image;
         }
         self.last_exit = last_exit(host, &self.name);
+    }
+
+    /// Only its ports are there. One that has failed is tried again by who comes, and says so all the same.
+    fn listening(&mut self, host: &Host) {
+        if self.state == "stopped" {
+            self.state = "listening";
+        }
+        let published = plan::published(&host.layout.state(&self.name)).unwrap_or_default();
+        self.ports = published.iter().filter(|port| port.activate).map(Publish::shown).collect();
     }
 
     fn defined(&mut self, host: &Host) {

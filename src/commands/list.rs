@@ -78,7 +78,7 @@ impl List {
         }
         let named = targets::resolve(host, &self.targets)?;
         let meant = |entry: &&Entry| self.targets.is_empty() || named.iter().any(|name| **name == *entry.name);
-        let shown = |entry: &&Entry| (self.all || entry.is_up()) && self.labelled(entry) && meant(entry);
+        let shown = |entry: &&Entry| (self.all || entry.is_there()) && self.labelled(entry) && meant(entry);
         let entries: Vec<_> = inventory.entries.iter().filter(shown).collect();
         let text = match (self.json, self.quiet) {
             (true, _) => json::document(&Document { containers: entries.into_iter().map(row).collect() })?,

@@ -18,7 +18,7 @@ use crate::image::disk::{self, LastExit};
 use crate::image::lock::Lock;
 use crate::image::switch::{self, Kept, Pair};
 use crate::output::{amount, stdout};
-use crate::plan::{DiskMode, Plan, Port};
+use crate::plan::{self, DiskMode, Plan, Port, Publish};
 use crate::settings::Host;
 use crate::systemd::{Manager, Properties};
 
@@ -77,7 +77,7 @@ impl Status {
         page.unit(entry, &properties);
         page.disk(host, entry, plan.as_ref())?;
         page.links(plan.as_ref().filter(|_| entry.is_up()));
-        page.ports(plan.as_ref().filter(|_| entry.is_up()));
+        page.ports(&published(host, entry, plan.as_ref()));
         page.health(host, entry);
         page.limits(entry, &properties, plan.as_ref());
         page.line("Boot", boot(entry.boot, &self.name));
@@ -204,8 +204,8 @@ impl Page {
         }
     }
 
-    fn ports(&mut self, plan: Option<&Plan>) {
-        for port in plan.into_iter().flat_map(|plan| &plan.publish) {
+    fn ports(&mut self, published: &[Publish]) {
+        for port in published {
             self.line("Port", format!("{} ({})", port.shown(), port.socket()));
         }
     }
@@ -256,6 +256,18 @@ impl Page {
 fn cpu_time(cgroup: &Path) -> Option<u64> {
     let stat = fs::read_to_string(cgroup.join("cpu.stat")).ok()?;
     stat.lines().find_map(|line| line.strip_prefix("usage_usec ")?.trim().parse().ok())
+}
+
+/// Ports that are open: of who does not run, those that start it.
+fn published(host: &Host, entry: &Entry, plan: Option<&Plan>) -> Vec<Publish> {
+    match (entry.is_up(), entry.is_there()) {
+        (true, _) => plan.map(|plan| plan.publish.clone()).unwrap_or_default(),
+        (false, true) => {
+            let all = plan::published(&host.layout.state(&entry.name)).unwrap_or_default();
+            all.into_iter().filter(|port| port.activate).collect()
+        }
+        (false, false) => Vec::new(),
+    }
 }
 
 /// A bridge that was removed lets its ports go, and another one of its name does not take them back.

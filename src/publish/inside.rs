@@ -6,18 +6,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
-use nix::sched::{CloneFlags, setns};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use nix::unistd::Pid;
 
 use crate::error::{Context, Error, Exit, Result};
+use crate::file;
 use crate::layout::Layout;
 use crate::plan::MAIN_PID;
+use crate::sandbox::exec::Target;
 
 /// The main process of a container that runs.
 #[derive(Debug)]
 pub struct Payload {
-    /// Readable when it has ended.
-    pub pidfd: OwnedFd,
+    target: Target,
     /// When it was started.
     started: SystemTime,
 }
@@ -37,21 +37,26 @@ impl Payload {
         }
     }
 
-    /// Its number was noted at hand-over, and its cgroup proves that it still is the one: opened first, so that what is
-    /// read of the number afterwards is of this process, or it has ended.
+    /// Its number was noted at hand-over. The file is read as one of the host's, whose directory is another user's than the
+    /// forwarder's.
     pub fn find(layout: &Layout, name: &str) -> Result<Option<Self>> {
         let noted = layout.state(name).join(MAIN_PID);
-        let read = || -> std::io::Result<_> { Ok((std::fs::read_to_string(&noted)?, noted.metadata()?.modified()?)) };
+        let read =
+            || -> std::io::Result<_> { Ok((file::read_of_host(&noted, file::NUMBER)?, noted.metadata()?.modified()?)) };
         let (text, started) = match read() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.with_context(|| format!("cannot look up the main process of {name}"))?,
         };
-        let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else { return Ok(None) };
-        let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(None) };
-        let unit = format!("soute@{name}.service");
-        let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero())).unwrap_or_default();
-        let ours = groups.lines().any(|line| line.starts_with("0::") && line.split('/').any(|part| part == unit));
-        Ok(ours.then_some(Self { pidfd, started }))
+        let Ok(pid) = text.trim().parse().map(Pid::from_raw) else { return Ok(None) };
+        match Target::located(name, pid) {
+            Err(error) if error.exit() == Exit::NotRunning => Ok(None),
+            target => Ok(Some(Self { target: target?, started })),
+        }
+    }
+
+    /// Readable when it has ended.
+    pub fn end(&self) -> &OwnedFd {
+        self.target.end()
     }
 
     /// Programs run a while before they listen.
@@ -62,7 +67,7 @@ impl Payload {
 
     /// Sockets that are made from now on are the container's.
     pub fn enter_network(&self) -> Result<()> {
-        setns(&self.pidfd, CloneFlags::CLONE_NEWNET).context("cannot enter the container's network")
+        self.target.enter_network()
     }
 }
 

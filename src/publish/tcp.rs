@@ -69,7 +69,7 @@ impl<'a> Relay<'a> {
     /// Takes the sockets that PID 1 listens with; they are shared with it, and nonblocking.
     pub fn new(port: &'a Publish, payload: &'a Payload, listeners: &'a [OwnedFd]) -> Result<Self> {
         let poll = Poll::new()?;
-        poll.add_level(&payload.pidfd, PAYLOAD)?;
+        poll.add_level(payload.end(), PAYLOAD)?;
         let mut relay = Self {
             port,
             payload,
@@ -114,7 +114,7 @@ impl<'a> Relay<'a> {
     fn finish(mut self) -> Result<()> {
         self.accept_more(false)?;
         self.ended = true;
-        self.poll.remove(&self.payload.pidfd);
+        self.poll.remove(self.payload.end());
         let until = Instant::now() + LAST_WORDS;
         let numbers: Vec<u64> = self.connections.keys().copied().collect();
         numbers.into_iter().for_each(|number| self.turn(number));

@@ -63,7 +63,7 @@ impl<'a> Relay<'a> {
     /// Takes the sockets that PID 1 waits with.
     pub fn new(port: &'a Publish, payload: &'a Payload, listeners: &'a [OwnedFd]) -> Result<Self> {
         let poll = Poll::new()?;
-        poll.add_level(&payload.pidfd, PAYLOAD)?;
+        poll.add_level(payload.end(), PAYLOAD)?;
         for (number, listener) in (LISTENERS..).zip(listeners) {
             poll.add_level(listener, number)?;
         }

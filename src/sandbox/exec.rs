@@ -92,7 +92,8 @@ impl Target {
         Self::located(name, noted(layout, name)?)
     }
 
-    fn located(name: &str, pid: Pid) -> Result<Self> {
+    /// The same by a number that was noted; NotRunning if that is no process of the container any more.
+    pub fn located(name: &str, pid: Pid) -> Result<Self> {
         let not_running = || Error::new(Exit::NotRunning, format!("{name} is not running"));
         let number = rustix::process::Pid::from_raw(pid.as_raw()).ok_or_else(not_running)?;
         // Opened first: what is read of the number afterwards is of this process, or it has ended and setns says so.
@@ -146,6 +147,11 @@ impl Target {
     /// Sockets that this thread makes from now on are the container's.
     pub fn enter_network(&self) -> Result<()> {
         setns(&self.pidfd, CloneFlags::CLONE_NEWNET).context("cannot enter the container's network")
+    }
+
+    /// Readable when it has ended.
+    pub fn end(&self) -> &OwnedFd {
+        &self.pidfd
     }
 
     /// Its cgroup.

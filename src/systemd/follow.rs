@@ -192,7 +192,7 @@ fn news(message: &Message, since: Sequence) -> Result<Option<News>, Failure> {
 /// How units are now. A few properties each: all of them would be half a millisecond a unit.
 async fn units(bus: &Bus, pattern: &str) -> Result<(Vec<(String, Change)>, Sequence), Failure> {
     let mut units = Vec::new();
-    let (found, at) = matching_at(bus, pattern).await?;
+    let (found, at) = matching_at(bus, &[pattern]).await?;
     for status in found {
         let mut values = HashMap::new();
         for (interface, name) in [(UNIT, "InvocationID"), (SERVICE, "NRestarts")] {

@@ -58,15 +58,15 @@ pub(super) async fn snapshot(bus: &Bus, unit: &str) -> Result<UnitStatus, Failur
     rows.into_iter().next().map(status).ok_or_else(|| Failure::NoSuchUnit(format!("{unit} is no unit name")))
 }
 
-/// All loaded units whose names match a shell pattern.
-pub(super) async fn matching(bus: &Bus, pattern: &str) -> Result<Vec<UnitStatus>, Failure> {
-    Ok(matching_at(bus, pattern).await?.0)
+/// All loaded units whose names match one of these shell patterns.
+pub(super) async fn matching(bus: &Bus, patterns: &[&str]) -> Result<Vec<UnitStatus>, Failure> {
+    Ok(matching_at(bus, patterns).await?.0)
 }
 
 /// The same, and which message has said so.
-pub(super) async fn matching_at(bus: &Bus, pattern: &str) -> Result<(Vec<UnitStatus>, Sequence), Failure> {
+pub(super) async fn matching_at(bus: &Bus, patterns: &[&str]) -> Result<(Vec<UnitStatus>, Sequence), Failure> {
     let none: Vec<&str> = vec![];
-    let reply = bus.reply("ListUnitsByPatterns", &(none, vec![pattern])).await?;
+    let reply = bus.reply("ListUnitsByPatterns", &(none, patterns.to_vec())).await?;
     let rows: Vec<Row> = read(&reply)?;
     Ok((rows.into_iter().map(status).collect(), reply.recv_position()))
 }
@@ -74,7 +74,12 @@ pub(super) async fn matching_at(bus: &Bus, pattern: &str) -> Result<(Vec<UnitSta
 impl Manager {
     /// All loaded units whose names match a shell pattern, in one call.
     pub fn list(&self, pattern: &str) -> Result<Vec<UnitStatus>> {
-        Ok(self.run(async |bus| matching(bus, pattern).await)?)
+        Ok(self.run(async |bus| matching(bus, &[pattern]).await)?)
+    }
+
+    /// The same for names that match one of several.
+    pub fn list_any(&self, patterns: &[&str]) -> Result<Vec<UnitStatus>> {
+        Ok(self.run(async |bus| matching(bus, patterns).await)?)
     }
 
     /// One unit, loaded or not.

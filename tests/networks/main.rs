@@ -12,6 +12,7 @@ mod in_use;
 mod farm;
 mod links;
 mod machined;
+mod many;
 mod names;
 mod networkd;
 mod prove;
