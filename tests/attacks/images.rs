@@ -47,6 +47,9 @@ impl Tar {
         }
         self.add(EntryType::XHeader, b"pax", b"", &content)
     }
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
     pub fn end(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
