@@ -1,7 +1,9 @@
 //! What a file is besides its content: owner, mode, times and extended attributes, set in the one order that keeps all.
 
+use std::os::fd::BorrowedFd;
+
 use rustix::fs::{
-    AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, chmodat, chownat, fchmod, fchown, futimens, utimensat,
+    AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, chmodat, chownat, fchmod, fchown, fstat, futimens, utimensat,
 };
 use rustix::io::Result;
 
@@ -72,6 +74,27 @@ impl Attributes {
             Target::Open(file) => futimens(file, &self.times),
             Target::Name(dir, name) => utimensat(dir, name, &self.times, AtFlags::SYMLINK_NOFOLLOW),
         }
+    }
+
+    /// What a file of these is made with: what the owner gives power to comes when it has that owner.
+    pub fn creation_mode(&self) -> Mode {
+        Mode::from_raw_mode(self.mode & 0o777)
+    }
+
+    /// As [`apply`](Self::apply) for a regular file that was made with [`creation_mode`](Self::creation_mode) a moment ago:
+    /// what the kernel says that it has already is not set again, as each change of an inode goes through the journal.
+    pub fn complete(&self, file: BorrowedFd<'_>) -> Result<()> {
+        let made = Self::of(&fstat(file)?, Vec::new());
+        if self.owner != made.owner {
+            self.chown(Target::Open(file))?;
+        }
+        if self.mode != made.mode {
+            self.chmod(Target::Open(file))?;
+        }
+        for (name, value) in &self.xattrs {
+            Target::Open(file).set(name, value)?;
+        }
+        futimens(file, &self.times)
     }
 
     fn chown(&self, target: Target<'_>) -> Result<()> {

@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{
-    FileType, Mode, OFlags, SeekFrom, copy_file_range, fstat, ftruncate, ioctl_ficlone, openat, seek, syncfs,
+    FileType, Mode, OFlags, SeekFrom, Stat, copy_file_range, ftruncate, ioctl_ficlone, openat, seek, syncfs,
 };
 use rustix::io::{Errno, Result, pread, pwrite};
 
@@ -40,9 +40,15 @@ impl Copier {
         Self { reflink: true, in_kernel: true, buffer: Vec::new(), written, copied: 0, cloned: 0 }
     }
 
-    /// Makes the empty file `to` equal to `from`; `progress` gets the bytes done since it was last called.
-    pub fn copy(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, progress: &mut dyn FnMut(u64)) -> Result<()> {
-        let stat = fstat(from)?;
+    /// Makes the empty file `to` equal to `from`, whose status is `stat`; `progress` gets the bytes done since it was last
+    /// called.
+    pub fn copy(
+        &mut self,
+        from: BorrowedFd<'_>,
+        stat: &Stat,
+        to: BorrowedFd<'_>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<()> {
         let size = u64::try_from(stat.st_size).map_err(|_| Errno::INVAL)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(Errno::INVAL);

@@ -133,7 +133,7 @@ pub fn raw(
     let target = create_file(parent, name, Mode::RUSR | Mode::WUSR)?;
     let mut done = 0;
     let mut copier = Copier::new(options.durable);
-    copier.copy(source, target.as_fd(), &mut |bytes| {
+    copier.copy(source, &fstat(source)?, target.as_fd(), &mut |bytes| {
         done += bytes;
         progress(done, options.total);
     })?;
@@ -234,10 +234,10 @@ impl Walk<'_> {
         if self.linked(&stat, to, name)? {
             return Ok(());
         }
-        let target = create_file(to, name, Mode::RUSR | Mode::WUSR)?;
-        self.copier.copy(source.as_fd(), target.as_fd(), self.progress)?;
         let attributes = self.attributes(&stat, Target::Open(source.as_fd()))?;
-        Ok(attributes.apply(Target::Open(target.as_fd()), false, self.born)?)
+        let target = create_file(to, name, attributes.creation_mode())?;
+        self.copier.copy(source.as_fd(), &stat, target.as_fd(), self.progress)?;
+        Ok(attributes.complete(target.as_fd())?)
     }
 
     /// Symbolic links, devices, sockets and FIFOs: what is never opened.

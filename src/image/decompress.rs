@@ -17,14 +17,14 @@ const MAX_WINDOW: u64 = 128 << 20;
 const BESIDES: u64 = 1 << 20;
 
 /// The archive in `source`, decompressed if need be.
-pub fn reader<'a>(mut source: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>> {
+pub fn reader<'a>(mut source: impl BufRead + Send + 'a) -> Result<Box<dyn Read + Send + 'a>> {
     let is_xz = source.fill_buf().context("cannot read it")?.starts_with(XZ);
     if is_xz {
         let stream = Stream::new_stream_decoder(MAX_WINDOW + BESIDES, CONCATENATED)
             .map_err(|error| Error::failed(format!("cannot decompress it: {error}")))?;
         return Ok(Box::new(Xz(XzDecoder::new_stream(source, stream))));
     }
-    let (reader, _) = niffler::get_reader(Box::new(source))
+    let (reader, _) = niffler::send::get_reader(Box::new(source))
         .map_err(|error| Error::failed(format!("cannot decompress it: {error}")))?;
     Ok(Box::new(UntilError(Some(reader))))
 }

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use niffler::{Level, compression};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fsync, linkat, openat, renameat_with, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, fstat, fsync, linkat, openat, renameat_with, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::access::create_file;
@@ -104,7 +106,8 @@ pub fn to_file(image: &Image, path: &Path, replace: bool, progress: &mut Progres
     let left_out = match (image.info.kind, compression(path)) {
         (Kind::Raw, Compression::No) => {
             let mut done = 0;
-            Copier::new(true).copy(image.raw()?.as_fd(), output.file.as_fd(), &mut |bytes| {
+            let source = image.raw()?;
+            Copier::new(true).copy(source.as_fd(), &fstat(&source)?, output.file.as_fd(), &mut |bytes| {
                 done += bytes;
                 progress(done, Some(image.info.size));
             })?;

@@ -95,9 +95,9 @@ impl<'a> Extractor<'a> {
         let parent = parent.as_fd();
         let made = match &member.kind {
             Kind::File { size, pieces } => {
-                let file = create_file(parent, &name, Mode::RUSR | Mode::WUSR).map_err(twice)?;
+                let file = create_file(parent, &name, member.attributes.creation_mode()).map_err(twice)?;
                 write(archive, file.as_fd(), *size, pieces, &mut self.buffer)?;
-                return Ok(member.attributes.apply(Target::Open(file.as_fd()), false, self.born)?);
+                return Ok(member.attributes.complete(file.as_fd())?);
             }
             Kind::HardLink(target) => return self.hard_link(target, parent, &name),
             Kind::Symlink(target) => symlinkat(&*c_string(target.as_slice())?, parent, &*name),

@@ -6,11 +6,13 @@ use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 use rustix::fs::{AtFlags, FileType, Mode, fstat, statat, syncfs, unlinkat};
 use rustix::io::Errno;
 
 use super::access::{create_file, open_dir};
+use super::ahead::{Counted, Told, ahead};
 use super::archive::{Archive, End, MAX_TRAILER, has_checksum};
 use super::copy::{self, Options as CopyOptions, Progress};
 use super::decompress;
@@ -297,12 +299,14 @@ fn copy_with_holes(reader: &mut impl Read, file: &mut File) -> io::Result<()> {
 
 fn unpack(file: &File, staging: &Staging, progress: &mut Progress<'_>) -> Result<Filled> {
     let root = copy::create_root(staging.dir(), ROOT)?;
-    let total = file.metadata()?.len();
-    let counted = Counted { file, done: 0, total, progress };
-    let reader = decompress::reader(io::BufReader::with_capacity(256 << 10, counted))?;
-    let mut archive = Archive::new(reader, End::Zeros);
-    extract(&mut archive, root.as_fd())?;
-    archive.finish(MAX_TRAILER)?;
+    let (read, total) = (AtomicU64::new(0), file.metadata()?.len());
+    let counted = Counted { reader: file, read: &read };
+    let mut reader = decompress::reader(io::BufReader::with_capacity(256 << 10, counted))?;
+    ahead(&mut reader, |ahead| {
+        let mut archive = Archive::new(Told::new(ahead, &read, total, progress), End::Zeros);
+        extract(&mut archive, root.as_fd())?;
+        archive.finish(MAX_TRAILER)
+    })?;
     tree(staging.dir())
 }
 
@@ -336,21 +340,4 @@ fn read_head(file: &File, head: &mut [u8]) -> Result<usize> {
         }
     }
     Ok(length)
-}
-
-/// Tells how far an archive has been read.
-struct Counted<'a, 'b> {
-    file: &'a File,
-    done: u64,
-    total: u64,
-    progress: &'a mut Progress<'b>,
-}
-
-impl Read for Counted<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.file.read(buffer)?;
-        self.done += length as u64;
-        (self.progress)(self.done, Some(self.total));
-        Ok(length)
-    }
 }

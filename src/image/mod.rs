@@ -7,6 +7,7 @@
 pub mod addresses;
 pub mod access;
 pub mod acl;
+pub mod ahead;
 pub mod archive;
 pub mod attributes;
 pub mod btrfs;

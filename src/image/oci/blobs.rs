@@ -50,7 +50,7 @@ pub struct Stream<'a> {
     /// Bytes in it.
     pub size: u64,
     /// The bytes.
-    pub reader: Box<dyn Read + 'a>,
+    pub reader: Box<dyn Read + Send + 'a>,
 }
 
 impl Blobs {
@@ -104,7 +104,7 @@ impl Blobs {
 
 impl Fetched {
     fn open(&self, descriptor: &Descriptor) -> Result<Stream<'_>> {
-        let reader: Box<dyn Read + '_> = match self.layers.get(&descriptor.digest) {
+        let reader: Box<dyn Read + Send + '_> = match self.layers.get(&descriptor.digest) {
             Some(file) => Box::new(Part::whole(file)?),
             None => Box::new(io::Cursor::new((self.document)(descriptor)?)),
         };
