@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::replace::sweep;
 use crate::error::{Context, Error, Result};
 
 /// What begins each: editors that know the schema complete and check it. `make install` has put it beside this program.
@@ -32,6 +33,7 @@ pub fn create_as_is(path: &Path, text: &str) -> Result<()> {
     let temporary = directory.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(directory)?;
+        sweep(directory);
         let _ = fs::remove_file(&temporary);
         let mut file = File::options().write(true).create_new(true).mode(0o644).open(&temporary)?;
         file.write_all(text.as_bytes())?;

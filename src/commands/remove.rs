@@ -1,6 +1,7 @@
 //! `soute remove`
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -89,6 +90,11 @@ impl Remove {
             disable::unlink(host, name)?;
             for path in &traces.definition {
                 gone(path, remove_path(path))?;
+            }
+            // Before what it had goes: a power cut must not bring back a definition whose disk is lost.
+            for directory in traces.definition.iter().filter_map(|path| path.parent()).collect::<BTreeSet<_>>() {
+                let written = File::open(directory).and_then(|directory| directory.sync_all());
+                written.with_context(|| format!("cannot write {}", directory.display()))?;
             }
         }
         let state = host.layout.state(name);

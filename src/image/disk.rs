@@ -370,9 +370,16 @@ pub fn names(layout: &Layout) -> Result<Vec<String>> {
     access::names(&disks).context("cannot read the disks")
 }
 
-/// Removes what killed commands have left.
+/// Removes what killed commands have left, and the disks that others took the place of.
 pub fn sweep(layout: &Layout) -> Result<()> {
-    staging::sweep(open_private(&layout.disks())?.as_fd())
+    let disks = open_private(&layout.disks())?;
+    staging::sweep(disks.as_fd())?;
+    for name in access::names(&disks).context("cannot read the disks")? {
+        if let Ok(disk) = open_dir(disks.as_fd(), &path(&name)?) {
+            staging::sweep(disk.as_fd()).with_context(|| format!("disk of {name}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether it says what its image was: asked at each start, and hardly ever so.

@@ -216,10 +216,12 @@ pub fn rollback(layout: &Layout, name: &str, tag: &str, progress: &mut Progress<
     // The record first: of a disk that is said to have come from a snapshot less is taken for granted.
     disk::create_record(layout, name, &record, true)?;
     let put = match disk.kind()? {
-        Some(_) => staging.exchange(entry, disk.dir(), entry),
+        Some(Kind::Tree) => staging.exchange_directory(entry, disk.dir(), entry),
+        Some(Kind::Raw) => staging.exchange(entry, disk.dir(), entry),
         None => staging.hand_over(entry, disk.dir(), entry),
     };
     put.context("cannot put the disk in place")?;
     fsync(disk.dir())?;
+    disk::sweep(layout)?;
     Ok(copied)
 }

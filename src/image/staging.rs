@@ -12,6 +12,7 @@ use rustix::fs::{
     renameat_with, statat,
 };
 use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::access::{list, open_dir};
 use super::delete;
@@ -115,6 +116,18 @@ impl Staging {
         renameat_with(&self.dir, entry, target, name, RenameFlags::EXCHANGE)
     }
 
+    /// The same for directories, by way of a name in `target`, where the other one stays for the next sweep: when an
+    /// exchange gives directories other parents, XFS sets their times of change (xfs_cross_rename), and what was copied
+    /// with all its times would not be the same any more.
+    pub fn exchange_directory(&self, entry: &CStr, target: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
+        let beside = unique(TEMPORARY, "");
+        // Whoever sweeps meanwhile takes it for somebody's who is alive.
+        let locked = open_dir(self.dir(), entry)?;
+        flock(&locked, FlockOperation::NonBlockingLockExclusive)?;
+        self.hand_over(entry, target, &beside)?;
+        renameat_with(target, &*beside, target, name, RenameFlags::EXCHANGE)
+    }
+
     /// Moves one finished entry out to its place.
     pub fn hand_over(&self, entry: &CStr, target: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
         renameat_with(&self.dir, entry, target, name, RenameFlags::NOREPLACE)
@@ -173,8 +186,14 @@ fn is_abandoned(store: BorrowedFd<'_>, name: &CStr) -> bool {
                 && trash(store, name, store).is_ok_and(|trash| delete::remove(store, &trash).is_ok())
         }
         // A temporary file; its writer needs it for microseconds, and a killed one never again.
-        Err(_) => false,
+        Err(_) => writer(name).is_some_and(|writer| test_kill_process(writer) == Err(Errno::SRCH)),
     }
+}
+
+/// Who has made a [`unique`] name.
+fn writer(name: &CStr) -> Option<Pid> {
+    let number = name.to_str().ok()?.strip_prefix(TEMPORARY)?.split('-').next()?;
+    Pid::from_raw(number.parse().ok()?)
 }
 
 fn is_named(parent: BorrowedFd<'_>, name: &CStr, dir: BorrowedFd<'_>) -> bool {

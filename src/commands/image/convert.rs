@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use rustix::fs::{Mode, OFlags, ftruncate, syncfs};
+use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstat, ftruncate, syncfs};
+use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
 use super::filesystem::{self, Needs};
@@ -145,14 +146,10 @@ impl Convert {
             let needs = Needs::of(source.as_fd())?;
             let size = self.size.map_or_else(|| needs.size(fs), |size| size.0 - size.0 % filesystem::UNIT);
             ftruncate(&file, size).context("cannot make a file of that size")?;
-            filesystem::make(fs, file.as_fd(), needs)?;
-            let mounted = mounted(file.as_fd(), fs, false)?;
-            // e2fsck makes it anew where it needs it, and the tree has none.
-            let _ = rustix::fs::unlinkat(&mounted, c"lost+found", rustix::fs::AtFlags::REMOVEDIR);
             let options = copy::Options { durable: true, total: Some(image.info.size), ..copy::Options::default() };
-            copy::fill(source.as_fd(), mounted.as_fd(), options, progress)
-                .with_context(|| format!("{} may be too little (--size)", ByteSize(size)))?;
-            syncfs(&mounted).context("cannot write the file system")?;
+            let made = filesystem::make(fs, file.as_fd(), needs)
+                .and_then(|()| fill(source.as_fd(), file.as_fd(), fs, options, progress));
+            made.map_err(|error| no_room(file.as_fd(), size).unwrap_or(error))?;
         }
         // Whatever mkfs and the file system are able to keep: what is in it is what was there, or there is no image.
         let made = mounted(file.as_fd(), fs, fs.is_read_only())?;
@@ -161,6 +158,31 @@ impl Convert {
         }
         drop(made);
         digest::file(open_inside(staging.dir(), RAW, OFlags::RDONLY)?.as_fd())
+    }
+}
+
+/// Copies a tree into a file system that has been made in a file.
+fn fill(
+    source: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    fs: FsType,
+    options: copy::Options,
+    progress: &mut Progress<'_>,
+) -> Result<()> {
+    let mounted = mounted(file, fs, false)?;
+    // e2fsck makes it anew where it needs it, and the tree has none.
+    let _ = rustix::fs::unlinkat(&mounted, c"lost+found", rustix::fs::AtFlags::REMOVEDIR);
+    let size = fstat(file)?.st_size.cast_unsigned();
+    copy::fill(source, mounted.as_fd(), options, progress)
+        .with_context(|| format!("{} may be too little (--size)", ByteSize(size)))?;
+    syncfs(&mounted).context("cannot write the file system")
+}
+
+/// Where the store is full, all that the file system in the file hears is that its device has failed.
+fn no_room(file: BorrowedFd<'_>, size: u64) -> Option<Error> {
+    match fallocate(file, FallocateFlags::empty(), 0, size) {
+        Err(errno @ (Errno::NOSPC | Errno::DQUOT)) => Some(errno.into()),
+        _ => None,
     }
 }
 
