@@ -166,7 +166,7 @@ fn attack_27_bombs_are_refused() {
     assert!(error.starts_with("layer sha256:"), "{error}");
     assert!(bomb(b"not a tar, not compressed").contains("the archive is cut off"));
     let whole = tar().file("a").end();
-    assert!(bomb(&whole[..1000]).contains("the archive is cut off"));
+    assert!(bomb(&whole[..515]).contains("the archive is cut off"));
     // Blocks of zeros at the end may be missing: the digest says that it is whole.
     layout.image(&[whole[..1024].to_vec()]);
     layout.import().unwrap();

@@ -13,16 +13,6 @@ fn raw_disks_are_as_large_as_they_are_told(lab: &Lab) {
         mke2fs -q -t ext4 -d /images/busybox "$dir/ext4" 24M
         truncate -s 120M "$dir/btrfs"; mkfs.btrfs -q --mixed --rootdir /images/busybox "$dir/btrfs"
         truncate -s 320M "$dir/xfs"; mkfs.xfs -q "$dir/xfs"
-        # No devtmpfs makes the nodes here.
-        mount_loop() {
-            local try device
-            for ((try = 0; try < 20; try++)); do
-                device=$(losetup -f)
-                [ -e "$device" ] || mknod "$device" b 7 "${device#/dev/loop}" 2>/dev/null || true
-                if mount -o "loop=$device" "$1" "$2" 2>/dev/null; then return; fi
-            done
-            die "cannot mount $1"
-        }
         mount_loop "$dir/xfs" "$dir/mnt"; cp -a /images/busybox/. "$dir/mnt"; umount "$dir/mnt"
         for fs in ext4 btrfs xfs; do
             name=size-$fs

@@ -20,8 +20,8 @@ fn a_disk_is_kept_and_brought_back(lab: &Lab) {
         soute start snap
         inside() { soute exec snap -- sh -c "$1"; }
         inside 'echo one >/data; ln /data /hard; chown 33:44 /data; mkdir /dir'
-        is first "$(soute disk snapshot snap first 2>words)"
-        has "$(cat words)" "frozen for "
+        is first "$(soute disk snapshot snap first 2>/tmp/words-$$)"
+        has "$(cat /tmp/words-$$)" "frozen for "
         first=$(pid snap)
         is active "$(state snap)"
         inside 'echo two >/data; rm -r /dir; echo more >/more'
@@ -49,8 +49,8 @@ fn a_disk_is_kept_and_brought_back(lab: &Lab) {
         soute disk reset snap
         soute disk rollback snap "$tag" 2>/dev/null
         is two "$(cat /var/lib/soute/disks/snap/root/data)"
-        is stopped "$(soute disk snapshot snap stopped 2>words)"
-        lacks "$(cat words)" frozen
+        is stopped "$(soute disk snapshot snap stopped 2>/tmp/words-$$)"
+        lacks "$(cat /tmp/words-$$)" frozen
         fails 4 soute disk remove snap nothing >/dev/null
         soute disk remove snap stopped
         is "snap first" "$(soute disk prune snap --keep 1 --dry-run)"
@@ -78,8 +78,8 @@ fn a_raw_disk_is_kept_and_brought_back(lab: &Lab) {
             soute start $name
             inside() { soute exec $name -- sh -c "$1"; }
             inside 'echo one >/data'
-            soute disk snapshot $name first >/dev/null 2>words
-            has "$(cat words)" "frozen for "
+            soute disk snapshot $name first >/dev/null 2>/tmp/words-$$
+            has "$(cat /tmp/words-$$)" "frozen for "
             inside 'echo two >/data'
             # What is in it is a whole file system, that no journal has to mend: the disk was frozen in its own way too.
             e2fsck -fn /var/lib/soute/disks/$name/snapshots/first/disk.raw

@@ -75,3 +75,16 @@ ends() {
     lacks "$said" panicked
     echo $status
 }
+# mount_loop FILE DIR [OPTION…]: no devtmpfs makes the nodes here, and another may take the device that was free.
+mount_loop() {
+    local try device said
+    for ((try = 0; try < 100; try++)); do
+        # Of one that has no node util-linux 2.41 says "(lost)".
+        device=$(losetup -f); device=${device%% *}
+        [ -e "$device" ] || mknod "$device" b 7 "${device#/dev/loop}" 2>/dev/null || true
+        if said=$(mount -o "loop=$device" "${@:3}" "$1" "$2" 2>&1); then return; fi
+        # XFS: the namespace of what ran on it may take a moment to go.
+        sleep 0.05
+    done
+    die "cannot mount $1: $said"
+}
