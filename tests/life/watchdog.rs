@@ -72,39 +72,39 @@ fn the_socket_is_systemds_and_reaches_no_further_than_its_unit(lab: &Lab) {
     say(
         lab,
         r#"
-        watched talks 'until [ -e /dev/shm/go ]; do sleep 0.05; done; say --ready --status=here; while :; do say WATCHDOG=1; sleep 0.2; done' \
+        watched speaker 'until [ -e /dev/shm/go ]; do sleep 0.05; done; say --ready --status=here; while :; do say WATCHDOG=1; sleep 0.2; done' \
             'watchdog = "10s"' 'ready = "notify"'
-        define bystander
-        soute start bystander
-        other=$(pid bystander)
-        soute start talks & start=$!
-        soon eval '[ "$(state talks)" = activating ] && [ "$(pid talks)" != 0 ]'
+        define listener
+        soute start listener
+        other=$(pid listener)
+        soute start speaker & start=$!
+        soon eval '[ "$(state speaker)" = activating ] && [ "$(pid speaker)" != 0 ]'
         # Nothing of ours waits with it.
-        soon eval '! pgrep -f "soute-runner start talks" >/dev/null'
+        soon eval '! pgrep -f "soute-runner start speaker" >/dev/null'
         kill -0 $start
-        soute exec talks -- touch /dev/shm/go
+        soute exec speaker -- touch /dev/shm/go
         wait $start
-        is here "$(prop talks StatusText)"
-        is 10000000 "$(tr '\0' '\n' </proc/$(pid talks)/environ | sed -n 's/^WATCHDOG_USEC=//p')"
-        main=$(pid talks)
-        tell() { soute exec talks -- env NOTIFY_SOCKET=/run/host/notify systemd-notify "$@"; }
+        is here "$(prop speaker StatusText)"
+        is 10000000 "$(tr '\0' '\n' </proc/$(pid speaker)/environ | sed -n 's/^WATCHDOG_USEC=//p')"
+        main=$(pid speaker)
+        tell() { soute exec speaker -- env NOTIFY_SOCKET=/run/host/notify systemd-notify "$@"; }
         tell --status=more
-        is more "$(prop talks StatusText)"
+        is more "$(prop speaker StatusText)"
         # Nobody else's process, and nothing to be kept.
         tell "MAINPID=$other" || true
         tell "MAINPID=1" || true
         tell FDSTORE=1 || true
-        is $main "$(pid talks)"
-        is 0 "$(prop talks NFileDescriptorStore)"
-        is $other "$(pid bystander)"
-        is active "$(state bystander)"
-        lacks "$(soute audit talks || true)" WRONG
-        soute stop talks bystander
+        is $main "$(pid speaker)"
+        is 0 "$(prop speaker NFileDescriptorStore)"
+        is $other "$(pid listener)"
+        is active "$(state listener)"
+        lacks "$(soute audit speaker || true)" WRONG
+        soute stop speaker listener
         # Never ready is over in time.
-        watched talks 'exec sleep infinity' 'watchdog = "10s"' 'ready = "notify"' 'start-timeout = "1s"' 'restart.policy = "no"' 'stop.timeout = "1s"'
-        fails 8 soute start talks >/dev/null
-        is failed "$(state talks)"
-        soute remove talks bystander"#,
+        watched speaker 'exec sleep infinity' 'watchdog = "10s"' 'ready = "notify"' 'start-timeout = "1s"' 'restart.policy = "no"' 'stop.timeout = "1s"'
+        fails 8 soute start speaker >/dev/null
+        is failed "$(state speaker)"
+        soute remove speaker listener"#,
     );
 }
 
