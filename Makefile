@@ -65,17 +65,18 @@ install: $(OUT)/soute $(OUT)/soute-runner $(OUT)/soute-reaper $(OUT)/soute-gener
 	done
 	install -d '$(DESTDIR)$(DATADIR)/man/man5' '$(DESTDIR)$(DATADIR)/man/man7' '$(DESTDIR)$(DATADIR)/man/man8'
 	for page in $(MAN5) $(MAN7) $(MAN8) $(SHARE)/man/man8/soute.8; do \
-	    sed 's,/usr/share/soute,$(DATADIR)/soute,g; s,/usr/lib/systemd/system-generators,$(GENERATORDIR),g' "$$page" \
+	    sed 's,/usr/share/soute,$(DATADIR)/soute,g; s,/usr/share/doc/soute,$(DATADIR)/doc/soute,g; s,/usr/lib/systemd/system-generators,$(GENERATORDIR),g' "$$page" \
 	        >"$(DESTDIR)$(DATADIR)/man/man$${page##*.}/$${page##*/}" || exit; \
 	done
 	install -D -m 644 -t '$(DESTDIR)$(DATADIR)/soute' $(SHARE)/soute/container-1.schema.json
+	install -D -m 644 -t '$(DESTDIR)$(DATADIR)/doc/soute' contrib/polkit/50-soute.rules
 	install -D -m 644 -t '$(DESTDIR)$(DATADIR)/bash-completion/completions' $(SHARE)/bash-completion/completions/soute
 	install -D -m 644 -t '$(DESTDIR)$(ZSHDIR)' $(SHARE)/zsh/site-functions/_soute
 	install -D -m 644 -t '$(DESTDIR)$(DATADIR)/fish/vendor_completions.d' $(SHARE)/fish/vendor_completions.d/soute.fish
 
 uninstall:
 	rm -f '$(DESTDIR)$(BINDIR)/soute' '$(DESTDIR)$(GENERATORDIR)/soute-generator'
-	rm -rf '$(DESTDIR)$(LIBEXECDIR)' '$(DESTDIR)$(DATADIR)/soute'
+	rm -rf '$(DESTDIR)$(LIBEXECDIR)' '$(DESTDIR)$(DATADIR)/soute' '$(DESTDIR)$(DATADIR)/doc/soute'
 	rm -f $(UNITS:%='$(DESTDIR)$(UNITDIR)/%') $(MAN5:man/%='$(DESTDIR)$(DATADIR)/man/man5/%') \
 	    $(MAN7:man/%='$(DESTDIR)$(DATADIR)/man/man7/%') \
 	    $(MAN8:man/%='$(DESTDIR)$(DATADIR)/man/man8/%') '$(DESTDIR)$(DATADIR)/man/man8/soute.8' \

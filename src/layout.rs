@@ -95,6 +95,11 @@ impl Layout {
         self.states().join(name)
     }
 
+    /// What everybody may know of what was started, a file a container.
+    pub fn shown(&self) -> PathBuf {
+        self.root.join("run/soute/shown")
+    }
+
     /// The text file of running containers.
     pub fn instances(&self) -> PathBuf {
         self.root.join("run/soute/instances")

@@ -10,7 +10,7 @@ use super::{definitions, settled};
 use crate::definition::types::Name;
 use crate::definition::{Loaded, search};
 use crate::dhcp;
-use crate::error::Result;
+use crate::error::{Exit, Result};
 use crate::health;
 use crate::image::disk::{self, LastExit};
 use crate::image::store::{Store, Verified};
@@ -94,7 +94,7 @@ impl Inventory {
         let mut names: BTreeSet<String> = units.containers.keys().chain(&units.listening).cloned().collect();
         if all {
             names.extend(search::all(&host.layout)?.found.into_iter().map(|found| found.name.to_string()));
-            names.extend(disk::names(&host.layout)?);
+            names.extend(permitted(disk::names(&host.layout).map(Some))?.unwrap_or_default());
         }
         let take = |name: &String| Entry::take(host, manager, name, &units, &noted);
         let mut entries = names.iter().map(take).collect::<Result<Vec<_>>>()?;
@@ -127,6 +127,14 @@ fn vouch(host: &Host, entries: &mut [Entry]) {
     for entry in entries {
         let record = || store.open(&entry.image).ok()?.info.verified;
         entry.verified = *known.entry(entry.image.clone()).or_insert_with(record);
+    }
+}
+
+/// What only root may look at, where it may be left out.
+pub fn permitted<T>(looked: Result<Option<T>>) -> Result<Option<T>> {
+    match looked {
+        Err(error) if error.exit() == Exit::NotPermitted && !rustix::process::geteuid().is_root() => Ok(None),
+        looked => looked,
     }
 }
 
@@ -179,7 +187,7 @@ impl Entry {
     fn running(&mut self, host: &Host, manager: &Manager, unit: &UnitStatus, noted: &[Instance]) -> Result<()> {
         self.state = state(unit);
         let mut cgroup = PathBuf::new();
-        if let Ok(plan) = Plan::read(&host.layout.state(&self.name)) {
+        if let Ok(plan) = Plan::of(&host.layout, &self.name) {
             cgroup = plan.cgroup();
             self.image = plan.image.name.clone();
             let plan = dhcp::leased(&host.layout, plan);

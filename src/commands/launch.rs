@@ -265,7 +265,8 @@ impl<'a> Launch<'a> {
         let _lock = Lock::name(&self.host.layout, &plan.name)?;
         let state = self.host.layout.state(&plan.name);
         plan::write_published(&state, &plan.publish)?;
-        plan.write(&state)
+        plan.write(&state)?;
+        plan::show(&self.host.layout, plan)
     }
 
     fn is_up(&self, name: &Name) -> Result<bool> {

@@ -60,7 +60,7 @@ impl Logs {
 /// systemd says of the units is in the default one.
 pub fn journalctl(host: &Host, names: &[Name]) -> Command {
     let mut command = Command::new("journalctl");
-    let plan = names.first().and_then(|name| Plan::read(&host.layout.state(name)).ok());
+    let plan = names.first().and_then(|name| Plan::of(&host.layout, name).ok());
     if let Some(Value::Text(namespace)) = plan.as_ref().and_then(|plan| plan.unit.get("LogNamespace"))
         && !namespace.is_empty()
     {

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod apply;
+mod asked;
 mod attach;
 mod audit;
 mod autostart;
@@ -131,7 +132,7 @@ pub fn unit(name: &str) -> String {
 pub fn must_exist(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
     must_be_one(host, name)?;
     let known = search::find(&host.layout, name)?.is_some()
-        || disks::open(&host.layout, name)?.is_some()
+        || inventory::permitted(disks::open(&host.layout, name))?.is_some()
         || manager.status(&unit(name))?.load != "not-found";
     if known { Ok(()) } else { Err(Error::new(Exit::NotFound, format!("no container is called {name}"))) }
 }

@@ -16,6 +16,7 @@ use crate::image::disk;
 use crate::image::lock::Lock;
 use crate::instances;
 use crate::names;
+use crate::plan;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -99,6 +100,7 @@ impl Remove {
         }
         let state = host.layout.state(name);
         gone(&state, fs::remove_dir_all(&state))?;
+        plan::hide(&host.layout, name)?;
         names::leave(&host.layout, name)?;
         instances::remove(&host.layout, name)?;
         if !self.keep_disk {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::launch::Launch;
-use super::{definitions, each, stop, targets, unit};
+use super::{asked, definitions, each, stop, targets, unit};
 use crate::definition::Outline;
 use crate::definition::site::Site;
 use crate::definition::types::{Dependency, Name};
@@ -27,6 +27,9 @@ impl Restart {
     /// `systemctl restart` would start what the snapshot says.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
+        if asked::is_how() {
+            return each(&targets::containers(host, &self.names)?, |name| by_systemd(host, &manager, name));
+        }
         let _kept = manager.keep();
         let launch = Launch::new(host, &manager)?;
         each(&targets::containers(host, &self.names)?, |name| {
@@ -34,6 +37,13 @@ impl Restart {
             again(host, &manager, &launch, name, false)
         })
     }
+}
+
+/// The same by two requests of who is not root.
+fn by_systemd(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
+    let stopped_with_it = running_dependents(host, manager, name)?;
+    asked::stop(host, manager, name)?;
+    [name].into_iter().chain(&stopped_with_it).try_for_each(|one| asked::start(host, manager, one))
 }
 
 /// Stops and starts one, and what is stopped with it; `anew` on a new disk.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::error::Exit;
 use crate::plan::Plan;
 use crate::sandbox::exec::Target;
 use crate::settings::Host;
@@ -48,10 +49,15 @@ pub struct Meter {
 impl Meter {
     /// None where it does not run.
     pub fn of(host: &Host, name: &str) -> Option<Self> {
-        let target = Target::anyhow(&host.layout, name).ok()?;
-        let plan = Plan::read(&host.layout.state(name)).ok();
+        let plan = Plan::of(&host.layout, name).ok();
+        let cgroup = match Target::anyhow(&host.layout, name) {
+            Ok(target) => target.cgroup().to_owned(),
+            // Everybody may read what is in it.
+            Err(error) if error.exit() == Exit::NotPermitted => plan.as_ref()?.cgroup(),
+            Err(_) => return None,
+        };
         let links = plan.iter().flat_map(|plan| &plan.links).filter_map(|link| Some(link.port()?.host_name.clone()));
-        Some(Self { name: name.to_owned(), cgroup: target.cgroup().to_owned(), links: links.collect() })
+        Some(Self { name: name.to_owned(), cgroup, links: links.collect() })
     }
 
     /// Now; none where it has ended.

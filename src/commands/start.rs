@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::launch::{self, Launch};
-use super::{each, targets};
+use super::{asked, each, targets};
 use crate::definition::types::Name;
 use crate::error::Result;
 use crate::settings::Host;
@@ -23,6 +23,9 @@ impl Start {
     /// Each after those that it requires.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
+        if asked::is_how() {
+            return each(&targets::containers(host, &self.names)?, |name| asked::start(host, &manager, name));
+        }
         let _kept = manager.keep();
         let launch = Launch::new(host, &manager)?;
         let only_listen = launch::may_only_listen();

@@ -70,7 +70,7 @@ impl Status {
         let Some(entry) = inventory.entries.first() else { return Ok(ExitCode::from(Exit::NotFound as u8)) };
         let properties = manager.properties(&unit(&self.name), &PROPERTIES)?;
         drop(kept);
-        let plan = Plan::read(&host.layout.state(&self.name)).ok().map(|plan| dhcp::leased(&host.layout, plan));
+        let plan = Plan::of(&host.layout, &self.name).ok().map(|plan| dhcp::leased(&host.layout, plan));
         let mut page = Page::default();
         page.heading(entry, plan.as_ref());
         page.definition(host, &self.name, entry)?;
@@ -82,7 +82,7 @@ impl Status {
         page.limits(entry, &properties, plan.as_ref());
         page.line("Boot", boot(entry.boot, &self.name));
         page.order(plan.as_ref());
-        if let Some(exit) = disk::read_exit(&host.layout, &self.name)? {
+        if let Some(exit) = inventory::permitted(disk::read_exit(&host.layout, &self.name))? {
             let asked = if exit.result == LastExit::STOPPED { "stopped, " } else { "" };
             page.line("Last exit", format!("{asked}{} at {}", inventory::describe(&exit), exit.time));
         }
@@ -162,7 +162,7 @@ impl Page {
 
     fn disk(&mut self, host: &Host, entry: &Entry, plan: Option<&Plan>) -> Result<()> {
         let read_only = plan.is_some_and(|plan| plan.disk.mode == DiskMode::ReadOnly);
-        let Some(disk) = disk::open(&host.layout, &entry.name)? else {
+        let Some(disk) = inventory::permitted(disk::open(&host.layout, &entry.name))? else {
             self.line("Image", &entry.image);
             return Ok(());
         };

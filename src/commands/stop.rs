@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{each, inventory, ports, targets, unit};
+use super::{asked, each, inventory, ports, targets, unit};
 use crate::definition::types::Name;
 use crate::error::{Context, Exit, Result};
 use crate::plan::{self, CGROUPS};
@@ -25,6 +25,9 @@ impl Stop {
     /// A container that does not run is stopped already.
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let manager = Manager::connect()?;
+        if asked::is_how() {
+            return each(&targets::containers(host, &self.names)?, |name| asked::stop(host, &manager, name));
+        }
         let _kept = manager.keep();
         let containers = targets::containers(host, &self.names)?;
         // systemd would stop them after it, and nobody would wait for their ends.

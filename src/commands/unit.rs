@@ -40,9 +40,7 @@ impl Unit {
             None => false,
         };
         let (plan, drop_ins) = match &manager {
-            Some(manager) if running => {
-                (Plan::read(&host.layout.state(&self.name))?, loaded_drop_ins(manager, &self.name)?)
-            }
+            Some(manager) if running => (Plan::of(&host.layout, &self.name)?, loaded_drop_ins(manager, &self.name)?),
             _ => (self.preview(host)?, drop_ins(host, &self.name)),
         };
         let state = if running { "as it runs" } else { "as it would be started" };

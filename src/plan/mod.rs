@@ -14,6 +14,7 @@ mod link;
 mod one_off;
 pub mod publish;
 mod sandbox;
+mod shown;
 mod snapshot;
 mod unit;
 
@@ -32,6 +33,7 @@ pub use sandbox::{
     BindIds, Device, FileSource, Init, Missing, Mount, MountFlags, MountSource, Namespaces, Process, Ready, Reload,
     Sandbox, Seccomp, SecurityLabel,
 };
+pub use shown::{hide, show, show_next, shown};
 pub use snapshot::{LENT, MAIN_PID, PLAN, STOPPING, Stamp, declare, declared, stamp};
 pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
 

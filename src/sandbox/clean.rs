@@ -13,7 +13,7 @@ use crate::layout::Layout;
 use crate::logs;
 use crate::names;
 use crate::network::{Lent, Netlink};
-use crate::plan::{DiskMode, LENT, Link, MAIN_PID, Plan, STOPPING};
+use crate::plan::{self, DiskMode, LENT, Link, MAIN_PID, Plan, STOPPING};
 
 /// Of a file that says which cards a container had.
 const LARGEST: u64 = 1 << 20;
@@ -50,6 +50,7 @@ pub fn forget(layout: &Layout, name: &str) -> Result<()> {
         take_back(layout, name),
         disk::remove(layout, name).map(drop),
         gone(std::fs::remove_dir_all(layout.state(name))),
+        plan::hide(layout, name),
         Lock::forget(layout, name),
         gone(std::fs::remove_file(layout.runtime_definitions().join(format!("{name}.toml")))),
     ])

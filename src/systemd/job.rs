@@ -5,6 +5,7 @@ use std::cell::Cell;
 use zbus::OwnedObjectPath;
 
 use super::bus::Bus;
+use super::ended::Code;
 use super::failure::Failure;
 use super::manager::Manager;
 use super::watch::{Seen, Watch};
@@ -96,6 +97,10 @@ fn judge(unit: &str, result: &str, seen: &Seen) -> Result<()> {
         "dependency" => Err(Error::failed(format!("a unit that {unit} requires did not start"))),
         other if seen.result.is_empty() || seen.result == "success" => {
             Err(Error::failed(format!("{unit}: {other}{text}")))
+        }
+        // The launcher's is a status of ours.
+        _ if unit.starts_with("soute-start@") && seen.code == Code::Exited => {
+            Err(Error::new(Exit::of_status(seen.status), format!("{unit} ended with status {}{text}", seen.status)))
         }
         _ => Err(Error::failed(format!("{unit} failed: {}{text}", seen.result))),
     }

@@ -15,6 +15,7 @@ mod many;
 mod network;
 mod order;
 mod payload;
+mod polkit;
 mod private;
 mod pulled;
 mod ready;

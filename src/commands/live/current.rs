@@ -26,14 +26,28 @@ pub struct Current {
     pub changes: Vec<Change>,
     /// Who else has told systemd something.
     pub overrides: Overrides,
-    stamp: plan::Stamp,
+    /// None where it is only what everybody may know.
+    stamp: Option<plan::Stamp>,
     declared: OnceLock<Definition>,
 }
 
 impl Current {
     /// What runs, not yet compared with anything.
     pub fn new(name: Name, runs: Plan, stamp: plan::Stamp, overrides: Overrides) -> Self {
-        Self { name, runs, now: None, changes: Vec::new(), overrides, stamp, declared: OnceLock::new() }
+        let (stamp, declared) = (Some(stamp), OnceLock::new());
+        Self { name, runs, now: None, changes: Vec::new(), overrides, stamp, declared }
+    }
+
+    /// The same for who is not root.
+    pub fn for_everybody(host: &Host, name: Name, overrides: Overrides) -> Result<Self> {
+        let (runs, declared) = plan::shown(&host.layout, &name)?;
+        let declared = declared.map_or_else(OnceLock::new, OnceLock::from);
+        Ok(Self { name, runs, now: None, changes: Vec::new(), overrides, stamp: None, declared })
+    }
+
+    /// Nothing is left out of it.
+    pub fn is_whole(&self) -> bool {
+        self.stamp.is_some()
     }
 
     /// What the container was declared to be when it was started.
@@ -48,7 +62,7 @@ impl Current {
 
     /// Nobody has started or applied anything since it was looked at. To be asked under the name's lock.
     pub fn is_fresh(&self, host: &Host) -> bool {
-        plan::stamp(&host.layout.state(&self.name)).is_ok_and(|stamp| stamp == self.stamp)
+        plan::stamp(&host.layout.state(&self.name)).is_ok_and(|stamp| Some(stamp) == self.stamp)
     }
 
     /// Adds what systemd has otherwise. `all` asks for every property; else only for those that some file overrides.

@@ -116,7 +116,8 @@ impl Reach {
         })?;
         let (next, current) = (&self.next, &self.current);
         let state = host.layout.state(&current.name);
-        if next.definition != *current.declared(host)? {
+        let declares = next.definition != *current.declared(host)?;
+        if declares {
             plan::declare(&state, &next.definition)?;
         }
         if next.plan != current.runs {
@@ -124,6 +125,9 @@ impl Reach {
             let told = change::told(&current.runs, &next.plan);
             // Done it is, whether the journal hears of it or not.
             let _ = logs::tell(&current.name, &host.layout, "changed", &format!("<5>changed: {told}"));
+        }
+        if declares || next.plan != current.runs {
+            plan::show_next(&host.layout, &next.plan)?;
         }
         if next.plan.links != current.runs.links {
             let addresses = next.plan.addresses();

@@ -10,10 +10,11 @@ use super::current::Current;
 use super::overrides;
 use crate::audit::read::ports;
 use crate::change::{self, Change, Class, Definitions, HostLinks, Plans};
+use crate::definition::Definition;
 use crate::definition::load::{self, Loaded};
 use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
 use crate::image::disk;
 use crate::plan::{self, Plan};
 use crate::settings::Host;
@@ -78,17 +79,26 @@ impl<'a> Site<'a> {
 
     /// What differs by the files, and by the links of the host.
     pub fn look(&self, name: &Name) -> Result<Current> {
-        let state = self.host.layout.state(name);
-        // Before it is read: who replaces it meanwhile is noticed.
-        let stamp = plan::stamp(&state)?;
-        let runs = Plan::read(&state)?;
-        let mut current = Current::new(name.clone(), runs, stamp, self.overrides.of_container(name));
+        let mut current = match self.snapshot(name) {
+            Err(error) if error.exit() == Exit::NotPermitted => {
+                Current::for_everybody(self.host, name.clone(), self.overrides.of_container(name))?
+            }
+            snapshot => snapshot?,
+        };
         self.compare(&mut current)?;
         if let Some(links) = self.links.as_ref().filter(|_| current.runs.sandbox.namespaces.network) {
             let changes = change::of_links(&current.runs, links);
             current.changes.extend(changes);
         }
         Ok(current)
+    }
+
+    fn snapshot(&self, name: &Name) -> Result<Current> {
+        let state = self.host.layout.state(name);
+        // Before it is read: who replaces it meanwhile is noticed.
+        let stamp = plan::stamp(&state)?;
+        let runs = Plan::read(&state)?;
+        Ok(Current::new(name.clone(), runs, stamp, self.overrides.of_container(name)))
     }
 
     fn compare(&self, current: &mut Current) -> Result<()> {
@@ -102,6 +112,11 @@ impl<'a> Site<'a> {
             return Ok(());
         };
         let loaded = self.load(&found)?;
+        if !current.is_whole() {
+            current.changes = for_everybody(runs, current.declared(self.host)?, &loaded);
+            current.now = Some(loaded);
+            return Ok(());
+        }
         let digests = self.digests(&current.name, runs)?;
         let digests = digests.as_ref().map(|(old, new)| (old.as_str(), new.as_str()));
         let same_image = digests.is_none_or(|(old, new)| old == new);
@@ -167,4 +182,18 @@ impl<'a> Site<'a> {
         let neighbours = crate::definition::Site::survey(&self.host.layout)?;
         Ok(self.neighbours.get_or_init(|| neighbours))
     }
+}
+
+/// As far as it can be told by who may not look at images, disks and environment variables.
+fn for_everybody(runs: &Plan, declared: &Definition, now: &Loaded) -> Vec<Change> {
+    /// What an image may declare.
+    const OF_IMAGES: [&str; 5] = ["entrypoint", "command", "user", "working-directory", "stop.signal"];
+    let definitions = Definitions { runs: declared, now: &now.definition };
+    let plans = Plans { runs, now: runs, digests: None };
+    let mut changes = change::compare(definitions, plans, |field| change::origin(&now.tree, field));
+    changes.retain(|change| {
+        let of_image = change.from.is_none() && OF_IMAGES.contains(&&*change.field);
+        !of_image && change.field != "environment" && !change.field.starts_with("environment.")
+    });
+    changes
 }
