@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::drift::KEYS;
 use super::fields::{identity, joined, quoted};
@@ -28,27 +28,36 @@ impl Adopt {
     /// None for what is not there.
     fn value(&self, runs: Value, now: Value, path: &str, shown: &str) -> Option<Value> {
         match (runs, now) {
-            (Value::Object(mut runs), Value::Object(mut now)) => {
-                let names: BTreeSet<String> = runs.keys().chain(now.keys()).cloned().collect();
-                let one = |key: String| {
-                    let (old, new) = (runs.remove(&key), now.remove(&key));
-                    let (path, shown) = (joined(path, &key), joined(shown, &quoted(&key)));
-                    let value = match (old, new) {
-                        (Some(old), Some(new)) => self.value(old, new, &path, &shown),
-                        // A whole table that is in one of them alone has its leaves among the changes.
-                        (Some(old), None) => self.value(old, Value::Null, &path, &shown),
-                        (None, Some(new)) => self.value(Value::Null, new, &path, &shown),
-                        (None, None) => None,
-                    };
-                    Some((key, value?))
-                };
-                Some(Value::Object(names.into_iter().filter_map(one).collect()))
+            // A table that only one of them has: its leaves are among the changes, it is not.
+            (Value::Object(runs), Value::Null) => {
+                self.table(runs, Map::new(), path, shown).filter(|table| !is_empty(table))
             }
+            (Value::Null, Value::Object(now)) => {
+                self.table(Map::new(), now, path, shown).filter(|table| !is_empty(table))
+            }
+            (Value::Object(runs), Value::Object(now)) => self.table(runs, now, path, shown),
             (Value::Array(runs), Value::Array(now)) if keys::identifying(path).is_some() => {
                 Some(Value::Array(self.entries(runs, now, path, shown)))
             }
             (runs, now) => Some(if self.is_live(shown) { now } else { runs }).filter(|value| !value.is_null()),
         }
+    }
+
+    fn table(
+        &self,
+        mut runs: Map<String, Value>,
+        mut now: Map<String, Value>,
+        path: &str,
+        shown: &str,
+    ) -> Option<Value> {
+        let names: BTreeSet<String> = runs.keys().chain(now.keys()).cloned().collect();
+        let one = |key: String| {
+            let (old, new) = (runs.remove(&key), now.remove(&key));
+            let (path, shown) = (joined(path, &key), joined(shown, &quoted(&key)));
+            let value = self.value(old.unwrap_or_default(), new.unwrap_or_default(), &path, &shown);
+            Some((key, value?))
+        };
+        Some(Value::Object(names.into_iter().filter_map(one).collect()))
     }
 
     /// In the new order; those that cannot go yet stay behind.
@@ -74,6 +83,10 @@ impl Adopt {
     fn is_live(&self, field: &str) -> bool {
         self.live.contains(field)
     }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(Map::is_empty)
 }
 
 /// The snapshot with the live parts of a plan that was made of the adopted definition.

@@ -17,7 +17,7 @@ pub enum Class {
 }
 
 /// Keys whose change costs something else than a restart. What is below a key is as the key itself, unless it is listed.
-pub const CLASSES: [(&str, Class); 19] = [
+pub const CLASSES: [(&str, Class); 18] = [
     ("description", Class::Live),
     ("labels", Class::Live),
     ("autostart", Class::Live),
@@ -26,7 +26,6 @@ pub const CLASSES: [(&str, Class); 19] = [
     ("network", Class::Live),
     ("network.kind", Class::Restart),
     ("network.parent", Class::Restart),
-    ("network.rate", Class::Restart),
     ("network.name", Class::Restart),
     ("network.mac", Class::Restart),
     ("network.host-name", Class::Restart),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::{Change, Class};
-use crate::plan::{Plan, Unit, Value};
+use crate::audit::read::HostLink;
+use crate::plan::{Plan, Port, Unit, Value};
 
 /// The properties that can be changed while the unit runs: the key that each comes from, and what it is without one.
 pub static KEYS: LazyLock<[(&str, &str, Value); 14]> = LazyLock::new(|| {
@@ -29,8 +30,8 @@ pub static KEYS: LazyLock<[(&str, &str, Value); 14]> = LazyLock::new(|| {
     ]
 });
 
-/// The host ends of links by their names, and the bridge that each is a port of.
-pub type HostLinks = BTreeMap<String, Option<String>>;
+/// The host ends of links by their names.
+pub type HostLinks = BTreeMap<String, HostLink>;
 
 /// Whose value systemd can be asked for, and compared with a plan's.
 pub fn asked(plan: &Plan) -> Vec<&str> {
@@ -163,24 +164,89 @@ fn cpus(mask: &[u8]) -> String {
     set.map(|bit| bit.to_string()).collect::<Vec<_>>().join(",")
 }
 
-/// Links whose host ends are gone, or are ports of another bridge.
+/// Links whose host ends are gone, are ports of another bridge, or have been told something else.
 pub fn of_links(plan: &Plan, found: &HostLinks) -> Vec<Change> {
-    let drift = |link: &crate::plan::Link| {
-        let port = link.port()?;
-        let (field, new) = match found.get(&port.host_name) {
-            None => (String::new(), format!("{} is gone", port.host_name)),
-            Some(bridge) if bridge.as_deref() != Some(port.bridge.as_str()) => {
-                (".bridge".to_owned(), bridge.clone().unwrap_or_else(|| "no bridge".to_owned()))
-            }
-            Some(_) => return None,
-        };
-        Some(Change {
-            field: format!("network.{}{field}", super::fields::quoted(&link.name)),
-            class: Class::Drift,
-            old: Some(port.bridge.clone()),
-            new: Some(new),
-            from: None,
-        })
+    let drift = |link: &str, key: &str, old: String, new: String| Change {
+        field: format!("network.{}{key}", super::fields::quoted(link)),
+        class: Class::Drift,
+        old: Some(old),
+        new: Some(new),
+        from: None,
     };
-    plan.links.iter().filter_map(drift).collect()
+    let of = |link: &crate::plan::Link| {
+        let Some(port) = link.port() else { return Vec::new() };
+        match found.get(&port.host_name) {
+            None => vec![drift(&link.name, "", port.bridge.clone(), format!("{} is gone", port.host_name))],
+            Some(there) if there.bridge.as_deref() != Some(port.bridge.as_str()) => {
+                let bridge = there.bridge.clone().unwrap_or_else(|| "no bridge".to_owned());
+                vec![drift(&link.name, ".bridge", port.bridge.clone(), bridge)]
+            }
+            Some(there) => told_otherwise(port, there)
+                .into_iter()
+                .map(|(key, old, new)| drift(&link.name, key, old, new))
+                .collect(),
+        }
+    };
+    plan.links.iter().flat_map(of).collect()
+}
+
+/// What a port was told, where the kernel has something else.
+fn told_otherwise(port: &Port, there: &HostLink) -> Vec<(&'static str, String, String)> {
+    // A locked port learns nothing, whatever else was asked for.
+    let learning = port.learning && !port.spoof_check;
+    let flags = [
+        (".isolated", port.isolated, there.isolated),
+        (".hairpin", port.hairpin, there.hairpin),
+        (".learning", learning, there.learning),
+        (".spoof-check", port.spoof_check, there.locked),
+    ];
+    let flags = flags.into_iter().filter(|(_, old, new)| old != new);
+    let mut list: Vec<_> = flags.map(|(key, old, new)| (key, old.to_string(), new.to_string())).collect();
+    let Some(vlans) = &there.vlans else { return list };
+    let (own, mut others) = match (port.vlan, port.tagged.is_empty()) {
+        (None, true) => (Some(vlans.default).filter(|vlan| *vlan != 0), Vec::new()),
+        (vlan, _) => (vlan, port.tagged.clone()),
+    };
+    others.sort_unstable();
+    let shown = |vlan: Option<u16>| vlan.map_or_else(|| "none".to_owned(), |vlan| vlan.to_string());
+    if own != vlans.own {
+        list.push((".vlan", shown(own), shown(vlans.own)));
+    }
+    if others != vlans.others {
+        list.push((".tagged", format!("{others:?}"), format!("{:?}", vlans.others)));
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::read::Vlans;
+
+    #[test]
+    fn a_port_is_held_against_what_it_was_told() {
+        let port = |change: fn(&mut Port)| {
+            let mut port = Port::default();
+            change(&mut port);
+            port
+        };
+        let there = |own, others: &[u16]| {
+            let vlans = Some(Vlans { own, others: others.to_vec(), default: 1 });
+            HostLink { learning: true, vlans, ..HostLink::default() }
+        };
+        let keys = |port: &Port, there: &HostLink| {
+            told_otherwise(port, there).into_iter().map(|one| one.0).collect::<Vec<_>>()
+        };
+        let plain = HostLink { learning: true, ..HostLink::default() };
+        assert_eq!(keys(&Port::default(), &plain), [""; 0]);
+        assert_eq!(keys(&port(|port| port.isolated = true), &plain), [".isolated"]);
+        assert_eq!(keys(&port(|port| port.spoof_check = true), &plain), [".learning", ".spoof-check"]);
+        assert_eq!(keys(&Port::default(), &there(Some(1), &[])), [""; 0]);
+        assert_eq!(keys(&Port::default(), &there(Some(1), &[20])), [".tagged"]);
+        let trunk = port(|port| (port.vlan, port.tagged) = (Some(20), vec![40, 30]));
+        assert_eq!(keys(&trunk, &there(Some(20), &[30, 40])), [""; 0]);
+        assert_eq!(keys(&trunk, &there(Some(1), &[30])), [".vlan", ".tagged"]);
+        // On a bridge that does not keep VLANs apart they mean nothing.
+        assert_eq!(keys(&trunk, &plain), [""; 0]);
+    }
 }

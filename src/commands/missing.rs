@@ -1,7 +1,6 @@
 //! What a definition asks for and this host does not have now: no fault of the definition, but its start would fail.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::known::Known;
 use super::{resolvers, settled};
@@ -15,11 +14,8 @@ use crate::error::Exit;
 use crate::image::disk;
 use crate::image::store::Store;
 use crate::names;
-use crate::network::Asked;
+use crate::network::{Asked, PATIENCE};
 use crate::settings::Host;
-
-/// On a wire of today an answer takes less than a millisecond; one that is lost is asked for again.
-const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A warning for each thing that is missing.
 pub fn missing(host: &Host, loaded: &Loaded) -> Vec<Fault> {

@@ -197,8 +197,10 @@ impl Page {
     fn links(&mut self, plan: Option<&Plan>) {
         for link in plan.into_iter().flat_map(|plan| &plan.links) {
             let addresses: Vec<_> = link.addresses.iter().map(ToString::to_string).collect();
-            let lost =
-                link.port().filter(|port| !is_plugged(port)).map_or("", |_| ", in no bridge: a restart plugs it in");
+            let lost = link
+                .port()
+                .filter(|port| !is_plugged(port))
+                .map_or("", |_| ", in no bridge: soute apply, or a restart, plugs it in");
             let text = format!("{} {}", link.made(), addresses.join(" "));
             self.line("Link", format!("{}{lost}", text.trim_end()));
         }

@@ -22,6 +22,8 @@ use crate::plan::{Link, LinkKind, Port};
 const CONFIRMED: Duration = Duration::from_secs(1);
 /// And is asked again this often. On a wire of today an answer takes less than a millisecond.
 const ROUND: Duration = Duration::from_millis(25);
+/// For those who have time: what is lost is asked for again.
+pub const PATIENCE: Duration = Duration::from_millis(100);
 
 /// An address that somebody else has.
 #[derive(Debug, Clone, PartialEq, Eq)]

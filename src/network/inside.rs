@@ -52,7 +52,12 @@ pub fn transition(old: &[(u32, &Link)], new: &[(u32, &Link)]) -> Result<Vec<Requ
     let (routes, addresses): (Vec<_>, Vec<_>) =
         gone.into_iter().rev().partition(|request| matches!(request.message, RouteNetlinkMessage::DelRoute(_)));
     let again = if addresses.is_empty() { Vec::new() } else { after.clone() };
-    Ok(routes.into_iter().chain(after).chain(addresses).chain(again).collect())
+    let is_lifted = |(index, link): &&(u32, &Link)| {
+        let now = new.iter().find(|(other, _)| other == index).is_some_and(|(_, link)| link.rate_out.is_some());
+        link.rate_out.is_some() && !now
+    };
+    let lifted = old.iter().filter(is_lifted).map(|(index, link)| shape::unlimit(&link.name, *index));
+    Ok(lifted.chain(routes).chain(after).chain(addresses).chain(again).collect())
 }
 
 /// The opposite of adding an address or a route, which is fine where there is none.

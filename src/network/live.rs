@@ -7,24 +7,28 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags};
 use nix::sched::{CloneFlags, setns};
 
-use super::link::{self, message};
+use super::link::{self, Found, message};
 use super::socket::{Request, Socket};
-use super::{Netlink, inside};
+use super::{Netlink, inside, shape};
 use crate::error::{Context, Error, Result};
 use crate::plan::{Link, Port};
 
 /// Makes the links of a network namespace those of `new`, where it had those of `old`. Done twice it does nothing; after a
 /// failure the old ones are brought back as far as that can be.
-pub fn change(old: &[Link], new: &[Link], netns: &OwnedFd) -> Result<()> {
+///
+/// Ports of the links `again` are plugged anew, as somebody has told them something else.
+pub fn change(old: &[Link], new: &[Link], again: &[String], netns: &OwnedFd) -> Result<()> {
     let one_way = |from: &[Link], to: &[Link]| -> Result<()> {
         let mut netlink = Netlink::open()?;
-        netlink.rewire(from, to, netns.as_fd())?;
+        netlink.rewire(from, to, again, netns.as_fd())?;
         let mtus = to.iter().map(|link| netlink.mtu_inside(link)).collect::<Result<Vec<_>>>()?;
-        let netns = netns.try_clone().context("cannot enter the network namespace")?;
-        std::thread::scope(|scope| {
-            let there = scope.spawn(|| within(netns, from, to, &mtus));
-            there.join().map_err(|_| Error::failed("cannot enter the network namespace"))?
-        })
+        there(netns, || within(from, to, &mtus))?;
+        let moved = moved(from, to);
+        if moved.is_empty() {
+            return Ok(());
+        }
+        netlink.wait_for_ports(&moved)?;
+        there(netns, || Netlink::open()?.announce(&moved))
     };
     one_way(old, new).inspect_err(|_| {
         // The first error is the one to tell.
@@ -34,19 +38,37 @@ pub fn change(old: &[Link], new: &[Link], netns: &OwnedFd) -> Result<()> {
 
 /// Gives links of a network namespace other addresses and routes, which the neighbours are told of.
 pub fn readdress(old: &[Link], new: &[Link], netns: &OwnedFd) -> Result<()> {
-    let netns = netns.try_clone().context("cannot enter the network namespace")?;
+    there(netns, || {
+        within(old, new, &vec![None; new.len()])?;
+        Netlink::open()?.announce(new)
+    })
+}
+
+/// In the container's network namespace, by a thread that ends there.
+fn there(netns: &OwnedFd, job: impl FnOnce() -> Result<()> + Send) -> Result<()> {
     std::thread::scope(|scope| {
         let there = scope.spawn(|| {
-            within(netns, old, new, &vec![None; new.len()])?;
-            Netlink::open()?.announce(new)
+            setns(netns, CloneFlags::CLONE_NEWNET).context("cannot enter the container's network namespace")?;
+            job()
         });
         there.join().map_err(|_| Error::failed("cannot enter the network namespace"))?
     })
 }
 
-/// In the container's network namespace, by a thread that ends there.
-fn within(netns: OwnedFd, old: &[Link], new: &[Link], mtus: &[Option<u32>]) -> Result<()> {
-    setns(netns, CloneFlags::CLONE_NEWNET).context("cannot enter the container's network namespace")?;
+/// Links that have an address, or are on a bridge, which they had or were not before: the neighbours are to know.
+fn moved(old: &[Link], new: &[Link]) -> Vec<Link> {
+    let bridge = |link: &'_ Link| link.port().map(|port| (port.bridge.clone(), port.vlan));
+    let is_known = |link: &&Link| {
+        let before = old.iter().find(|other| other.name == link.name);
+        before.is_some_and(|before| {
+            bridge(before) == bridge(link) && link.addresses.iter().all(|cidr| before.addresses.contains(cidr))
+        })
+    };
+    new.iter().filter(|link| !is_known(link)).cloned().collect()
+}
+
+/// What changes inside.
+fn within(old: &[Link], new: &[Link], mtus: &[Option<u32>]) -> Result<()> {
     let mut socket = Socket::open(0)?;
     let found = link::list(&mut socket)?;
     let indexed = |links: &'_ [Link]| -> Vec<(u32, usize)> {
@@ -68,7 +90,7 @@ fn within(netns: OwnedFd, old: &[Link], new: &[Link], mtus: &[Option<u32>]) -> R
 
 impl Netlink {
     /// On the host: takes links away, makes new ones, moves those that stay to their bridges.
-    fn rewire(&mut self, old: &[Link], new: &[Link], netns: BorrowedFd<'_>) -> Result<()> {
+    fn rewire(&mut self, old: &[Link], new: &[Link], again: &[String], netns: BorrowedFd<'_>) -> Result<()> {
         for link in old.iter().filter(|link| !new.iter().any(|other| other.name == link.name)) {
             self.detach(&port(link)?.host_name).with_context(|| format!("cannot take {} away", link.name))?;
         }
@@ -78,9 +100,13 @@ impl Netlink {
                 as_it_is.then_some(()).ok_or_else(|| not_live(link))?;
                 continue;
             };
-            let known = old.iter().find(|other| other.name == link.name).and_then(Link::port);
-            match link::find(&mut self.socket, &port.host_name)? {
-                Some(found) if found.is_ours() && known.is_some() => self.move_port(link, port, known != Some(port))?,
+            let before = old.iter().find(|other| other.name == link.name && other.port().is_some());
+            match (before, link::find(&mut self.socket, &port.host_name)?) {
+                (Some(before), Some(found)) if found.is_ours() => {
+                    let anew = before.port() != Some(port) || again.contains(&link.name);
+                    self.move_port(link, port, anew)?;
+                    self.socket.run(&Vec::from_iter(rate_in(before, link, &found)))?;
+                }
                 _ => self.attach(link, netns)?,
             }
         }
@@ -120,6 +146,15 @@ impl Netlink {
             (None, Some(port)) => Ok(Some(self.bridge(&port.bridge)?.mtu)),
             (None, None) => Ok(None),
         }
+    }
+}
+
+/// What comes into the container is held back at the host's end.
+fn rate_in(old: &Link, new: &Link, end: &Found) -> Option<Request> {
+    match (old.rate_in, new.rate_in) {
+        (_, Some(rate)) => Some(shape::limit(&end.name, end.index, rate)),
+        (Some(_), None) => Some(shape::unlimit(&end.name, end.index)),
+        (None, None) => None,
     }
 }
 

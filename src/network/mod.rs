@@ -16,7 +16,7 @@ pub(crate) mod socket;
 mod solicit;
 pub(crate) mod topology;
 
-pub use in_use::{Asked, InUse};
+pub use in_use::{Asked, InUse, PATIENCE};
 pub use live::{change, readdress};
 
 use std::net::IpAddr;

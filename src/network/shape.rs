@@ -3,6 +3,7 @@
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage, TcOption};
+use nix::errno::Errno;
 
 use super::socket::Request;
 
@@ -16,13 +17,14 @@ const BURST: u64 = 100;
 const LEAST_BURST: u64 = 64 << 10;
 /// What may wait: that of 50 ms; a longer queue makes everything late, a shorter one costs TCP its rate.
 const WAIT: u64 = 20;
+const HANDLE: TcHandle = TcHandle { major: 1, minor: 0 };
 
 /// At most so many bytes a second are sent on the link.
 pub fn limit(name: &str, index: u32, rate: u64) -> Request {
     let burst = (rate / BURST).clamp(LEAST_BURST, u64::from(u32::MAX) / 2);
     let mut message = TcMessage::with_index(index.cast_signed());
     message.header.parent = TcHandle::ROOT;
-    message.header.handle = TcHandle { major: 1, minor: 0 };
+    message.header.handle = HANDLE;
     let option = |kind: u16, value: Vec<u8>| TcOption::Other(DefaultNla::new(kind, value));
     message.attributes = vec![
         TcAttribute::Kind("tbf".to_owned()),
@@ -37,6 +39,19 @@ pub fn limit(name: &str, index: u32, rate: u64) -> Request {
         message: RouteNetlinkMessage::NewQueueDiscipline(message),
         flags: NLM_F_CREATE | NLM_F_REPLACE,
         tolerated: None,
+    }
+}
+
+/// No longer limited, if it was so by [`limit`]: where it was not, the kernel calls the handle invalid.
+pub fn unlimit(name: &str, index: u32) -> Request {
+    let mut message = TcMessage::with_index(index.cast_signed());
+    message.header.parent = TcHandle::ROOT;
+    message.header.handle = HANDLE;
+    Request {
+        action: format!("cannot lift the limit of {name}"),
+        message: RouteNetlinkMessage::DelQueueDiscipline(message),
+        flags: 0,
+        tolerated: Some(Errno::EINVAL),
     }
 }
 

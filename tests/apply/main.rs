@@ -11,5 +11,6 @@ mod fields;
 mod groups;
 mod grows;
 mod pause;
+mod ports;
 mod set;
 mod stats;

@@ -193,10 +193,21 @@ fn a_bridge_that_goes_while_containers_run(lab: &Lab) {
         # It runs on, and its link leads nowhere: that is told.
         is active "$(state stays)"
         has "$(row br-gone)" missing
-        has "$(soute status stays | grep ' Link:')" "in no bridge: a restart plugs it in"
+        has "$(soute status stays | grep ' Link:')" "in no bridge: soute apply, or a restart, plugs it in"
         has "$(soute network | grep stays)" "stays eth0"
         has "$(fails 7 soute audit stays)" "eth0"
-        # A bridge of that name that comes back is another one: the port is in none until the next start.
+        has "$(fails 7 soute diff stays)" "network.eth0.bridge"
+        has "$(fails 1 soute apply stays)" "bridge br-gone does not exist"
+        is active "$(state stays)"
+        # A bridge of that name that comes back is another one: the port is in none until somebody plugs it in.
+        soute bridge create br-gone --address 10.75.0.1/24
+        has "$(fails 7 soute verify stays)" "network.eth0.bridge"
+        main=$(pid stays)
+        soute apply stays >/dev/null
+        ping -c 1 -W 5 -q 10.75.0.2 >/dev/null
+        is "$main" "$(pid stays)"
+        is "" "$(soute verify stays)"
+        soute bridge remove --force br-gone
         has "$(fails 1 soute restart stays)" "bridge br-gone does not exist"
         soute bridge create br-gone --address 10.75.0.1/24
         soute start stays

@@ -4,6 +4,7 @@
 mod cgroup;
 mod held;
 mod network;
+mod ports;
 mod process;
 mod tables;
 mod tree;
@@ -15,7 +16,7 @@ use crate::error::{Error, Exit, Result};
 use crate::systemd::Manager;
 pub use cgroup::limits;
 pub use held::{Held, Wire, held};
-pub use network::ports;
+pub use ports::{HostLink, Vlans, ports};
 use process::Proc;
 
 /// What systemd has of a limit.

@@ -53,14 +53,6 @@ pub fn links(proc: &Proc) -> Result<Vec<Link>> {
     Ok(links.into_iter().map(|found| link(found, &addresses, &host)).collect())
 }
 
-/// The links of this network namespace, and the name of the bridge that each is a port of.
-pub fn ports() -> Result<BTreeMap<String, Option<String>>> {
-    let found = dump(&mut Socket::open(0)?)?;
-    let names: BTreeMap<u32, String> = found.iter().map(|link| (link.index, link.name.clone())).collect();
-    let bridge = |link: &Found| link.master.and_then(|index| names.get(&index).cloned());
-    Ok(found.iter().map(|link| (link.name.clone(), bridge(link))).collect())
-}
-
 fn inside(netns: OwnedFd) -> Result<(Vec<Found>, Addresses)> {
     setns(netns, CloneFlags::CLONE_NEWNET).context("cannot look into the container's network namespace")?;
     let mut socket = Socket::open(0)?;

@@ -9,13 +9,14 @@ use super::site::Site;
 use crate::change::{self, Change, Class};
 use crate::definition::Definition;
 use crate::definition::load::Loaded;
+use crate::definition::types::Cidr;
 use crate::dhcp;
 use crate::error::{Error, Exit, Result};
 use crate::instances;
 use crate::logs;
 use crate::names;
-use crate::network;
-use crate::plan::{self, DiskKind, Plan, Property};
+use crate::network::{self, Asked, PATIENCE};
+use crate::plan::{self, DiskKind, Link, Plan, Property};
 use crate::sandbox::exec::Target;
 use crate::sandbox::grow;
 use crate::sandbox::rewrite::rewrite;
@@ -52,8 +53,6 @@ impl Next {
     /// Does what systemd has no part in. Whatever is not finished then is shown as a difference still, and done by the
     /// next apply: the snapshot comes last.
     pub fn begin(self, host: &Host, current: Current) -> Result<Reach> {
-        // What nothing takes back comes first: where it fails, nothing has been done.
-        self.grow(host, &current)?;
         let undo: Vec<Change> =
             current.of(Class::Drift).filter(|change| current.is_ours_to_undo(change)).cloned().collect();
         let properties = change::properties(&current.runs, &self.plan, &undo);
@@ -62,7 +61,14 @@ impl Next {
         let target = if links || files { target(host, &current.name)? } else { None };
         // What is leased is neither's, and stays.
         let leased = |plan: &Plan| dhcp::leased(&host.layout, plan.clone());
+        let again = undo.iter().filter_map(|change| port_of(change, &self.plan)).map(str::to_owned).collect();
+        let links = links.then_some(again);
         let inside = target.map(|target| Inside { target, from: leased(&current.runs), to: leased(&self.plan), links });
+        if let Some(inside) = &inside {
+            refuse_in_use(host, &inside.from, &inside.to)?;
+        }
+        // What nothing takes back comes first: where it fails, nothing has been done.
+        self.grow(host, &current)?;
         if let Some(inside) = &inside {
             inside.change(host, &inside.from, &inside.to)?;
         }
@@ -146,19 +152,42 @@ struct Inside {
     target: Target,
     from: Plan,
     to: Plan,
-    links: bool,
+    /// Where links change: those whose ports are plugged anew.
+    links: Option<Vec<String>>,
 }
 
 impl Inside {
     fn change(&self, host: &Host, from: &Plan, to: &Plan) -> Result<()> {
-        if self.links {
+        if let Some(again) = &self.links {
             let netns = self.target.proc("ns/net", OFlags::RDONLY)?;
-            network::change(&from.links, &to.links, &netns)?;
+            network::change(&from.links, &to.links, again, &netns)?;
         }
         names::change(&host.layout, from, to)?;
         let top = self.target.proc("root", OFlags::PATH | OFlags::DIRECTORY)?;
         rewrite(top.as_fd(), from, to)
     }
+}
+
+/// The link whose port somebody has told something else.
+fn port_of<'p>(change: &Change, plan: &'p Plan) -> Option<&'p str> {
+    const KEYS: [&str; 6] = ["isolated", "hairpin", "learning", "spoof-check", "vlan", "tagged"];
+    let (link, key) = change.field.strip_prefix("network.")?.rsplit_once('.')?;
+    let link = link.trim_matches('"');
+    plan.links.iter().map(|one| one.name.as_str()).find(|name| *name == link && KEYS.contains(&key))
+}
+
+/// As a start does, of the addresses that are new.
+fn refuse_in_use(host: &Host, from: &Plan, to: &Plan) -> Result<()> {
+    let bridge = |link: &Link| link.port().map(|port| (port.bridge.clone(), port.vlan));
+    let new = |link: &Link| {
+        let before = from.links.iter().find(|other| other.name == link.name && bridge(other) == bridge(link));
+        let is_new = |cidr: &Cidr| before.is_none_or(|before| !before.addresses.contains(cidr));
+        Link { addresses: link.addresses.iter().copied().filter(is_new).collect(), ..link.clone() }
+    };
+    let links: Vec<Link> = to.links.iter().map(new).collect();
+    let Some(mut asked) = host.probe_addresses.then(|| Asked::of(&links)).flatten() else { return Ok(()) };
+    let found = asked.found_within(PATIENCE, |host_name| names::has_ended(&host.layout, host_name));
+    found.map_or(Ok(()), |found| Err(found.into()))
 }
 
 fn is_network(change: &Change) -> bool {
