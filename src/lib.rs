@@ -25,9 +25,13 @@
 //! Beside that path: [`seccomp`], the table of system calls and the filter that is compiled from it, pure and used by the
 //! first four.
 //!
-//! Around it: [`commands`] has a file for each verb and puts the others together, [`terminal`] relays for the attached
-//! ones, [`output`] is what users read. [`layout`] says where everything lives, [`mod@file`] reads and writes what is small, [`settings`] what the host decides,
-//! [`instances`] who runs, [`names`] by which names they find each other, and [`error`] is the voice of every failure.
+//! Around it: [`commands`] has a file or a folder for each verb and puts the others together, with what the verbs share:
+//! [`host`] adds to a definition what this host has for it, so that it can become a plan; [`inventory`] knows who is there;
+//! [`rewrite`] changes definitions for the user. [`terminal`] relays for the attached verbs, [`output`] is what users read.
+//!
+//! Below all: [`layout`] says where everything lives, [`mod@file`] reads and writes what is small, [`settings`] what the host
+//! decides, [`instances`] who runs and what they were given, [`names`] by which names they find each other, and [`error`] is
+//! the voice of every failure.
 
 pub mod definition;
 pub mod plan;
@@ -55,7 +59,10 @@ pub mod change;
 pub mod events;
 
 pub mod commands;
+pub mod host;
+pub mod inventory;
 pub mod output;
+pub mod rewrite;
 pub mod terminal;
 
 pub mod error;

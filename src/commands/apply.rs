@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::cli::targets::Target;
 use super::launch::Launch;
 use super::live::current::{self, Current};
 use super::live::next::{Next, Reach};
 use super::live::present_use;
 use super::live::site::Site;
 use super::live::slices;
-use super::targets::Target;
 use super::{diff, report, restart, unit};
 use crate::change::Class;
 use crate::definition::types::Name;

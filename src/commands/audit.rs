@@ -6,12 +6,13 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use super::{definitions, must_run, report};
+use super::{must_run, report};
 use crate::audit::show::Report;
 use crate::audit::{Expected, judge, read};
 use crate::definition::Definition;
 use crate::definition::types::Name;
 use crate::error::{Error, Exit, Result};
+use crate::host::definitions;
 use crate::output::{json, stdout};
 use crate::plan;
 use crate::settings::Host;

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{definitions, each};
+use super::each;
 use crate::definition::types::{Name, escaped};
 use crate::error::Result;
+use crate::host::definitions;
 use crate::output::stdout;
 use crate::settings::Host;
 

@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::{definitions, report};
+use super::report;
 use crate::definition::search::{self, Found};
 use crate::definition::source::{Layer, Origin, Source};
 use crate::definition::types::{Name, Refused};
 use crate::definition::{Fault, Severity, Site};
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::output::{diagnostics, json, stdout};
 use crate::settings::Host;
 

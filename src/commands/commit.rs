@@ -6,13 +6,13 @@ use clap::Args;
 
 use super::image::users;
 use super::remove::is_running;
-use super::{bar, definitions};
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::image::import::Options;
 use crate::image::lock::Lock;
 use crate::image::{commit, disk};
-use crate::output::amount;
+use crate::output::{amount, bar};
 use crate::settings::Host;
 
 /// Makes an image of a stopped container's disk. It declares what the image declares that the disk is a copy of.

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::flags::Flags;
-use super::{definition_file, definitions};
 use crate::definition::search;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::image::store::Store;
+use crate::rewrite::definition_file;
 use crate::settings::Host;
 
 /// Writes the definition of a container. It is checked first, and never written over another one.

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
+use super::cli::targets::Target;
 use super::live::current::{self, Current};
 use super::live::site::Site;
 use super::live::slices::{self, Slice};
 use super::report;
-use super::targets::Target;
 use crate::change::Change;
 use crate::error::Result;
 use crate::output::table::Table;

@@ -4,10 +4,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{autostart, boot, definitions, each, stop, targets};
+use super::cli::targets;
+use super::{each, stop};
 use crate::definition::search;
 use crate::definition::types::Name;
 use crate::error::{Context, Result};
+use crate::host::definitions;
+use crate::inventory::boot;
+use crate::rewrite::autostart;
 use crate::settings::Host;
 use crate::systemd::Manager;
 

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::cli::targets::{self, Target};
 use super::remove::Remove;
-use super::targets::{self, Target};
 use super::{each, must_exist, stop};
 use crate::definition::search;
 use crate::definition::types::Name;

@@ -4,19 +4,18 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::Arc;
 
 use clap::Args;
 
-use super::definitions;
-use super::replace::Replacement;
 use crate::definition::Faults;
 use crate::definition::search::Found;
-use crate::definition::source::{Origin, Source};
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::output::diagnostics;
 use crate::plan::MAIN_PID;
+use crate::rewrite::examine;
+use crate::rewrite::replace::Replacement;
 use crate::settings::Host;
 
 /// Asked one after the other, the first that is set counts.
@@ -76,7 +75,7 @@ impl Edit {
                 eprintln!("{} is unchanged", target.display());
                 return Ok(());
             }
-            let faults = examine(host, found, &[(target, draft.path())])?;
+            let faults = examine::examine(host, found, &[(target, draft.path())])?;
             if !faults.0.is_empty() {
                 eprintln!("{}", diagnostics::render(&faults.0, io::stderr().is_terminal()));
             }
@@ -124,49 +123,6 @@ fn read(path: &Path) -> Result<Option<String>> {
 /// What a new drop-in begins with.
 fn heading(found: &Found) -> String {
     format!("# What is written here counts over {}, see soute.toml(5).\n", found.main.display())
-}
-
-/// The faults of the definition with drafts in the places of their targets, by the targets' names.
-pub fn examine(host: &Host, found: &Found, drafts: &[(&Path, &Path)]) -> Result<Faults> {
-    let mut found = found.clone();
-    for (target, draft) in drafts {
-        substitute(&mut found, target, draft);
-    }
-    // What has replicas is no container itself: it would have the address of its first one.
-    if let Some(several) = found.replicas(&host.layout)? {
-        found = several.into_iter().next().unwrap_or(found);
-    }
-    let mut faults = definitions::examine(host, &found)?;
-    for fault in &mut faults.0 {
-        for origin in fault.origin.iter_mut().chain(fault.related.iter_mut().map(|(origin, _)| origin)) {
-            drafts.iter().for_each(|(target, draft)| rename(origin, draft, target));
-        }
-    }
-    Ok(faults)
-}
-
-/// Puts a draft in the place of a file of a definition.
-pub fn substitute(found: &mut Found, target: &Path, draft: &Path) {
-    if found.main == target {
-        draft.clone_into(&mut found.main);
-        return;
-    }
-    let name = target.file_name();
-    match found.drop_ins.iter().position(|path| path.file_name() == name) {
-        Some(at) => draft.clone_into(&mut found.drop_ins[at]),
-        None => {
-            let at = found.drop_ins.iter().position(|path| path.file_name() > name).unwrap_or(found.drop_ins.len());
-            found.drop_ins.insert(at, draft.to_owned());
-        }
-    }
-}
-
-fn rename(origin: &mut Origin, draft: &Path, target: &Path) {
-    if Path::new(&origin.source.name) == draft {
-        let Source { text, layer, .. } = &*origin.source;
-        let source: Arc<Source> = Source::new(target.to_string_lossy(), text.clone(), *layer);
-        *origin = Origin::new(&source, origin.span());
-    }
 }
 
 /// Runs the editor as git does: what the variable says may have arguments, and quotes.

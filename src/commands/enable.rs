@@ -4,10 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::cli::targets;
+use super::each;
 use super::launch::Launch;
-use super::{autostart, definitions, each, targets};
 use crate::definition::types::Name;
 use crate::error::{Context, Result};
+use crate::host::definitions;
+use crate::rewrite::autostart;
 use crate::settings::Host;
 use crate::systemd::Manager;
 

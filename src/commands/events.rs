@@ -11,8 +11,8 @@ use rustix::time::{
 };
 use serde::Serialize;
 
-use super::targets::{self, Target};
-use super::when::When;
+use super::cli::targets::{self, Target};
+use super::cli::when::When;
 use crate::definition::types::{Signal, escaped};
 use crate::error::{Context, Error, Result};
 use crate::events::{self, Event, Kind, Past, States, Story, Told};

@@ -9,7 +9,8 @@ use nix::sys::signal::{Signal, kill};
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::isatty;
 
-use super::{attach, must_exist};
+use super::cli::attach;
+use super::must_exist;
 use crate::definition::types::{EnvironmentName, GuestPath, Name, UserSpec};
 use crate::error::{Error, Exit, Result};
 use crate::plan::{Plan, Process};

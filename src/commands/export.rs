@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::disk::snapshot::copy_still;
-use super::{bar, definitions};
 use crate::definition::model::MountType;
 use crate::definition::types::{MountSource, Name};
 use crate::definition::{Loaded, search};
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::image::access::{Reach, shown};
 use crate::image::bundle::{MANIFEST, Manifest, VERSION};
 use crate::image::export::{Compression, Output, compressed, compression};
@@ -22,6 +22,7 @@ use crate::image::snapshot::Making;
 use crate::image::store::{Kind, Store};
 use crate::image::xattr::Shift;
 use crate::image::{disk, record, volume};
+use crate::output::bar;
 use crate::sandbox::exec::Target;
 use crate::settings::Host;
 

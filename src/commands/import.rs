@@ -9,12 +9,12 @@ use std::process::ExitCode;
 use clap::Args;
 use rustix::fs::{OFlags, syncfs};
 
-use super::{definition_file, definitions};
 use crate::definition::model::UserNamespace;
 use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
 use crate::definition::{Loaded, Severity};
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::image::access::open_inside;
 use crate::image::archive::{Archive, End};
 use crate::image::bundle::Bundle;
@@ -22,10 +22,11 @@ use crate::image::disk::{DiskRecord, create_record};
 use crate::image::lock::Lock;
 use crate::image::staging::{Staging, open_private, sweep};
 use crate::image::store::{Kind, RAW, ROOT, Store};
-use crate::image::superblock::FsType;
-use crate::image::{btrfs, decompress, disk, ids, record, superblock, volume};
+use crate::image::superblock::{self, FsType};
+use crate::image::{btrfs, decompress, disk, ids, record, volume};
 use crate::layout::make_private;
 use crate::output::diagnostics;
+use crate::rewrite::definition_file;
 use crate::settings::Host;
 
 /// Makes the container that a file of `soute export` has.
@@ -143,7 +144,7 @@ fn write<R: Read>(main: &Path, bundle: &Bundle<R>) -> Result<()> {
 fn check(host: &Host, main: &Path) -> Result<Loaded> {
     let (faults, loaded) = definitions::alone(host, &Found::file(main)?, definitions::systemd_version(host));
     if faults.0.iter().any(|fault| fault.severity == Severity::Error) {
-        return Err(definitions::refuse(&faults.0));
+        return Err(diagnostics::refuse(&faults.0));
     }
     eprint!("{}", diagnostics::render(&faults.0, std::io::stderr().is_terminal()));
     loaded.ok_or_else(|| Error::new(Exit::Invalid, "its definition cannot be used"))

@@ -7,12 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use super::inventory::{Entry, Inventory};
-use super::targets::{self, Target};
-use super::traces;
+use super::cli::targets::{self, Target};
+use super::run::traces;
 use crate::error::{Exit, Result};
 use crate::health::Status;
 use crate::image::store::Verified;
+use crate::inventory::{Entry, Inventory};
 use crate::output::table::Table;
 use crate::output::{amount, json, stdout};
 use crate::settings::Host;

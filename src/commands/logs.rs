@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use clap::Args;
 
-use super::targets::{self, Target};
+use super::cli::targets::{self, Target};
 use super::{must_exist, unit};
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};

@@ -1,19 +1,17 @@
 //! `soute machine`, which nobody types: ExecStartPost= and ExecStopPost= of a container that systemd-machined is to know.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use super::unit;
 use crate::definition::types::Name;
-use crate::error::{Context, Error, Exit, Result};
+use crate::error::{Error, Exit, Result};
 use crate::plan::{Link, Plan};
 use crate::settings::Host;
 use crate::systemd::Machine;
 
-/// Where the bus finds out how to start machined, wherever a distribution has put it.
-const ACTIVATION: &str = "share/dbus-1/system-services/org.freedesktop.machine1.service";
 /// A start must not wait longer for somebody else's list, nor an end.
 const SECONDS: u32 = 10;
 
@@ -51,16 +49,6 @@ impl Verbs {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Is it installed?
-pub fn is_there() -> bool {
-    ["/usr/local", "/usr"].iter().any(|prefix| Path::new(prefix).join(ACTIVATION).exists())
-}
-
-/// This program, for the unit.
-pub fn program() -> Result<PathBuf> {
-    std::env::current_exe().context("cannot find the path of soute")
 }
 
 fn leader() -> Result<u32> {

@@ -1,13 +1,9 @@
-//! What users type: one file a verb, each with its arguments and what it does with them.
+//! What users type: a file or a folder a verb, each with its arguments and what it does with them; and four folders for several
+//! verbs: `cli` the command line, `flags` what mirrors a definition, `launch` the way to a running container, `live` what runs
+//! beside what is written.
 
-mod addresses;
 mod apply;
-mod asked;
-mod attach;
 mod audit;
-mod autostart;
-mod bar;
-mod boot;
 mod bridge;
 mod cat;
 mod check;
@@ -15,8 +11,6 @@ mod cli;
 mod commit;
 mod cp;
 mod create;
-mod definition_file;
-mod definitions;
 mod diff;
 mod disable;
 mod disk;
@@ -27,53 +21,37 @@ mod enable;
 mod events;
 mod exec;
 mod export;
-mod facts;
 mod flags;
 mod image;
 mod import;
-mod inventory;
 mod kill;
-mod known;
 mod launch;
 mod list;
 mod live;
 mod logs;
 mod machine;
-mod missing;
-mod pause;
-mod ports;
 mod network;
-mod progress;
+mod pause;
 mod pull;
 mod reload;
-mod remote;
 mod remove;
-mod replace;
-mod resolvers;
 mod restart;
 mod resume;
 mod rollback;
 mod run;
-mod running;
 mod scale;
-mod sample;
 mod set;
-mod settled;
 mod shell;
 mod show;
 mod start;
 mod stats;
 mod status;
 mod stop;
-mod targets;
-mod traces;
 mod unit;
 mod up;
 mod update;
-mod usage;
 mod verify;
 mod wait;
-mod when;
 
 use std::process::ExitCode;
 
@@ -83,6 +61,7 @@ use crate::definition::search;
 use crate::definition::types::{Name, escaped};
 use crate::error::{Error, Exit, Result};
 use crate::image::disk as disks;
+use crate::inventory;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -92,7 +71,7 @@ pub use cli::Cli;
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(refused) => return usage::refuse(&refused),
+        Err(refused) => return cli::usage::refuse(&refused),
     };
     match cli.run() {
         Ok(status) => status,
@@ -139,7 +118,7 @@ pub fn must_exist(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
 
 /// Exit status 4 for a definition with replicas, which is no container itself.
 pub fn must_be_one(host: &Host, name: &Name) -> Result<()> {
-    let Some(replicas) = targets::replicas(host, name)? else { return Ok(()) };
+    let Some(replicas) = cli::targets::replicas(host, name)? else { return Ok(()) };
     let message = match &replicas[..] {
         [] => format!("{name} is no container now: it has replicas = 0"),
         [one] => format!("{name} is the container {one}"),

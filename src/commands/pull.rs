@@ -4,18 +4,20 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::each;
 use super::image::import::{Elsewhere, stored};
 use super::image::users;
-use super::{bar, definitions, each};
 use crate::definition::Loaded;
 use crate::definition::model::{DiskMode, Image, Pull as When};
 use crate::definition::types::{ImageSource, Name};
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::image::disk;
 use crate::image::import::Options;
 use crate::image::oci::digest::Digest;
 use crate::image::remote::bring::{self, Terms};
 use crate::image::store::{ImageInfo, Store};
+use crate::output::bar;
 use crate::settings::Host;
 
 /// Fetches the images of containers from where their definitions say, image.source, if they have another one there now.

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{each, must_run, targets, unit};
+use super::cli::targets;
+use super::{each, must_run, unit};
 use crate::definition::types::Name;
 use crate::error::{Context, Result};
 use crate::settings::Host;

@@ -8,13 +8,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{boot, definitions, disable, each, report, stop, targets, unit};
+use super::cli::targets;
+use super::{disable, each, report, stop, unit};
 use crate::definition::search;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::image::disk;
 use crate::image::lock::Lock;
 use crate::instances;
+use crate::inventory::boot;
 use crate::names;
 use crate::plan;
 use crate::settings::Host;

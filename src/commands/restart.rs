@@ -5,12 +5,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::launch::Launch;
-use super::{asked, definitions, each, stop, targets, unit};
+use super::cli::targets;
+use super::launch::{Launch, asked};
+use super::{each, stop, unit};
 use crate::definition::Outline;
 use crate::definition::site::Site;
 use crate::definition::types::{Dependency, Name};
 use crate::error::{Context, Result};
+use crate::host::definitions;
 use crate::image::disk;
 use crate::settings::Host;
 use crate::systemd::Manager;

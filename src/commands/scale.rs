@@ -6,13 +6,15 @@ use std::str::FromStr;
 use clap::Args;
 use toml_edit::{DocumentMut, Item, value};
 
+use super::cli::targets;
 use super::launch::Launch;
-use super::replace::Replacement;
-use super::{definitions, each, stop, targets, unit};
+use super::{each, stop, unit};
 use crate::definition::replicas::{self, MOST};
 use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
+use crate::rewrite::replace::Replacement;
 use crate::settings::Host;
 use crate::systemd::Manager;
 

@@ -8,11 +8,11 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::definitions::load;
 use crate::definition::source::{Layer, Origin};
 use crate::definition::tree::{Node, Value};
 use crate::definition::types::Name;
 use crate::error::{Context, Result};
+use crate::host::definitions::load;
 use crate::image::switch;
 use crate::output::{json, stdout};
 use crate::settings::Host;

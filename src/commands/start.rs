@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::launch::{self, Launch};
-use super::{asked, each, targets};
+use super::cli::targets;
+use super::launch::{Launch, asked};
+use super::{each, launch};
 use crate::definition::types::Name;
 use crate::error::Result;
 use crate::settings::Host;

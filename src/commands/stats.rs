@@ -10,11 +10,12 @@ use clap::{Args, ValueEnum};
 use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
-use super::sample::{Meter, Sample};
-use super::targets::{self, Target};
+use super::cli::targets::{self, Target};
 use super::{must_run, report};
 use crate::definition::types::Name;
 use crate::error::Result;
+use crate::inventory::sample::Meter;
+use crate::inventory::sample::Sample;
 use crate::output::table::Table;
 use crate::output::{amount, json, stdout};
 use crate::settings::Host;

@@ -7,16 +7,18 @@ use std::process::{ExitCode, Stdio};
 
 use clap::Args;
 
-use super::boot::Boot;
-use super::inventory::{self, Entry, Inventory};
-use super::{logs, must_exist, targets, unit};
+use super::cli::targets;
+use super::{logs, must_exist, unit};
 use crate::definition::search;
 use crate::definition::types::{Name, escaped};
-use crate::dhcp;
 use crate::error::{Exit, Result};
 use crate::image::disk::{self, LastExit};
 use crate::image::lock::Lock;
 use crate::image::switch::{self, Kept, Pair};
+use crate::instances::leases;
+use crate::inventory;
+use crate::inventory::boot::Boot;
+use crate::inventory::{Entry, Inventory};
 use crate::output::{amount, stdout};
 use crate::plan::{self, DiskMode, Plan, Port, Publish};
 use crate::settings::Host;
@@ -70,7 +72,7 @@ impl Status {
         let Some(entry) = inventory.entries.first() else { return Ok(ExitCode::from(Exit::NotFound as u8)) };
         let properties = manager.properties(&unit(&self.name), &PROPERTIES)?;
         drop(kept);
-        let plan = Plan::of(&host.layout, &self.name).ok().map(|plan| dhcp::leased(&host.layout, plan));
+        let plan = Plan::of(&host.layout, &self.name).ok().map(|plan| leases::leased(&host.layout, plan));
         let mut page = Page::default();
         page.heading(entry, plan.as_ref());
         page.definition(host, &self.name, entry)?;

@@ -6,9 +6,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{asked, each, inventory, ports, targets, unit};
+use super::cli::targets;
+use super::launch::{asked, ports};
+use super::{each, unit};
 use crate::definition::types::Name;
 use crate::error::{Context, Exit, Result};
+use crate::inventory;
 use crate::plan::{self, CGROUPS};
 use crate::settings::Host;
 use crate::systemd::Manager;

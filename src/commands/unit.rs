@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{definitions, must_be_one, settled, unit};
+use super::{must_be_one, unit};
 use crate::definition::types::{Name, escaped};
 use crate::error::{Context, Result};
+use crate::host::{definitions, settled};
 use crate::output::stdout;
 use crate::plan::Plan;
 use crate::settings::Host;

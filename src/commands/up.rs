@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::cli::targets::{self, Target};
 use super::each;
 use super::launch::Launch;
-use super::targets::{self, Target};
 use crate::definition::search;
 use crate::definition::types::{Name, escaped};
 use crate::error::{Context, Error, Exit, Result};

@@ -4,17 +4,17 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::cli::targets::Target;
 use super::live::current::{self, Current};
 use super::live::parallel;
 use super::live::site::Site;
 use super::live::slices;
-use super::targets::Target;
 use super::{diff, report};
 use crate::audit::read;
 use crate::change::{self, Change};
-use crate::dhcp;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk;
+use crate::instances::leases;
 use crate::sandbox::exec;
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -70,7 +70,7 @@ fn look_inside(host: &Host, current: &Current) -> Result<Vec<Change>> {
         target => target?,
     };
     let held = read::held(target.number(), target.cgroup(), current.runs.sandbox.namespaces.network)?;
-    let mut found = change::of_held(&dhcp::leased(&host.layout, current.runs.clone()), &held);
+    let mut found = change::of_held(&leases::leased(&host.layout, current.runs.clone()), &held);
     if let Some(size) = current.runs.disk.size
         && let Some(disk) = disk::open(&host.layout, &current.name)?
         && let Some(bytes) = disk.bytes()?

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{each, must_exist, targets, unit};
+use super::cli::targets;
+use super::{each, must_exist, unit};
 use crate::definition::types::Name;
 use crate::error::{Error, Exit, Result};
 use crate::image::disk;

@@ -12,9 +12,9 @@ use nix::sched::{CloneFlags, setns};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::lease::Given;
 use crate::definition::types::escaped;
 use crate::error::{Context, Error, Result};
+use crate::instances::leases::Given;
 use crate::plan::Link;
 
 /// Who has it not, installs this.

@@ -4,7 +4,6 @@
 //! The client is busybox's `udhcpc`, one answer and it ends; the addresses are set by [`crate::network`].
 
 mod client;
-mod lease;
 
 use std::os::fd::OwnedFd;
 
@@ -12,31 +11,30 @@ use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
 
 pub use client::{PACKAGE, is_installed, say};
-pub use lease::leased;
 
 use crate::error::{Exit, Result};
-use crate::instances;
+use crate::instances::leases::{Lease, Leases, Step};
+use crate::instances::{self, leases};
 use crate::layout::Layout;
 use crate::logs;
 use crate::names;
 use crate::network;
 use crate::plan::{Dhcp, Link, Plan};
 use crate::sandbox::exec::Target;
-use lease::{Lease, Leases, Step};
 
 /// Asks for every link of a container that starts, and sets what is answered; the plan with it.
 pub fn begin(layout: &Layout, plan: &Plan, netns: &OwnedFd) -> Result<Plan> {
     // Those of an earlier run are asked for again.
-    let before = lease::read(layout, &plan.name).unwrap_or_default();
+    let before = leases::read(layout, &plan.name).unwrap_or_default();
     let mut after = Leases::new();
     for link in ours(plan) {
         let wanted = before.get(&link.name).map(|lease| lease.address.address);
         let given = client::ask(link, wanted, netns)?;
         after.insert(link.name.clone(), Lease::new(given, now()));
     }
-    let with = lease::with(plan, &after);
+    let with = leases::with(plan, &after);
     network::readdress(&links(plan), &links(&with), netns)?;
-    lease::write(layout, &plan.name, &after)?;
+    leases::write(layout, &plan.name, &after)?;
     Ok(with)
 }
 
@@ -53,7 +51,7 @@ pub fn renew(name: &str, layout: &Layout) -> Result<()> {
         target => target?,
     };
     let netns = target.proc("ns/net", OFlags::RDONLY)?;
-    let before = lease::read(layout, name)?;
+    let before = leases::read(layout, name)?;
     let mut after = before.clone();
     let mut words = Vec::new();
     for link in ours(&plan) {
@@ -67,7 +65,7 @@ pub fn renew(name: &str, layout: &Layout) -> Result<()> {
     if after == before || target.has_ended() {
         return Ok(());
     }
-    let (from, to) = (lease::with(&plan, &before), lease::with(&plan, &after));
+    let (from, to) = (leases::with(&plan, &before), leases::with(&plan, &after));
     if from != to {
         network::readdress(&links(&from), &links(&to), &netns)?;
         let addresses = to.addresses();
@@ -77,7 +75,7 @@ pub fn renew(name: &str, layout: &Layout) -> Result<()> {
             }
         })?;
     }
-    lease::write(layout, name, &after)?;
+    leases::write(layout, name, &after)?;
     if from != to {
         names::change(layout, &from, &to)?;
     }

@@ -14,11 +14,11 @@ use std::path::PathBuf;
 
 use rustix::fs::fstat;
 
-use crate::dhcp;
 use crate::error::{Context, Error, Result};
 use crate::file;
 use crate::image::lock::Lock;
 use crate::instances;
+use crate::instances::leases;
 use crate::layout::{Layout, make_private};
 use crate::plan::{FileSource, Link, Plan, Port};
 use files::{Files, write_at};
@@ -130,7 +130,7 @@ fn base_of(layout: &Layout, name: &str) -> Option<u64> {
 
 fn found_again(layout: &Layout, name: &str) -> Option<Member> {
     let base = base_of(layout, name)?;
-    let plan = dhcp::leased(layout, Plan::read(&layout.state(name)).ok()?);
+    let plan = leases::leased(layout, Plan::read(&layout.state(name)).ok()?);
     Some(member(&plan, of(&plan)?, base))
 }
 

@@ -1,18 +1,29 @@
 //! Faults with the line they are in, underlined, as rustc prints its own; and as JSON.
 
+use std::io::IsTerminal;
 use std::ops::Range;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin as Place, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use crate::definition::Faults;
 use crate::definition::fault::{Fault, Severity};
 use crate::definition::source::Origin;
 use crate::definition::types::escaped;
+use crate::error::{Error, Exit};
 
 /// All of them, for people; `styled` on a terminal.
 pub fn render(faults: &[Fault], styled: bool) -> String {
     let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
     faults.iter().map(|fault| renderer.render(&[group(fault)]) + "\n").collect::<Vec<_>>().join("\n")
+}
+
+/// Shows faults where they are written; what comes back sums them up.
+pub fn refuse(faults: &[Fault]) -> Error {
+    eprint!("{}", render(faults, std::io::stderr().is_terminal()));
+    let errors = Faults(faults.to_vec()).errors().count();
+    let plural = if errors == 1 { "" } else { "s" };
+    Error::new(Exit::Invalid, format!("its definition has {errors} fault{plural}"))
 }
 
 fn group(fault: &Fault) -> Group<'_> {

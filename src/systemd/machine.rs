@@ -4,6 +4,8 @@
 //! machined stops the unit of a machine that is registered a second time under another name, and of one whose unit it has
 //! seen end and start again meanwhile. So a machine is taken off the list at every end, and before it is put on it again.
 
+use std::path::Path;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zbus::connection::Builder;
@@ -18,6 +20,14 @@ const PATH: &str = "/org/freedesktop/machine1";
 const MANAGER: &str = "org.freedesktop.machine1.Manager";
 const MACHINE: &str = "org.freedesktop.machine1.Machine";
 const NO_SUCH_MACHINE: &str = "org.freedesktop.machine1.NoSuchMachine";
+
+/// Where the bus finds out how to start machined, wherever a distribution has put it.
+const ACTIVATION: &str = "share/dbus-1/system-services/org.freedesktop.machine1.service";
+
+/// Is it installed?
+pub fn machined_is_installed() -> bool {
+    ["/usr/local", "/usr"].iter().any(|prefix| Path::new(prefix).join(ACTIVATION).exists())
+}
 
 /// A container as machined is to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]

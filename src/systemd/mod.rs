@@ -28,7 +28,7 @@ mod watch;
 pub use ended::{Code, Ended};
 pub use follow::{Change, Follow, News, Wake};
 pub use job::Whom;
-pub use machine::Machine;
+pub use machine::{Machine, machined_is_installed};
 pub use manager::{Keep, Manager};
 pub use socket::Socket;
 pub use start::{Start, Started};

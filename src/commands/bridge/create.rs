@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::persist;
-use crate::commands::facts::machine_id;
 use crate::definition::types::{Cidr, InterfaceName};
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::facts::machine_id;
 use crate::network::Netlink;
 use crate::network::bridge::NewBridge;
 use crate::plan;

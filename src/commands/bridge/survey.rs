@@ -8,8 +8,8 @@ use crate::commands::image::users;
 use crate::definition::outline::Outline;
 use crate::definition::search;
 use crate::definition::types::Cidr;
-use crate::dhcp;
 use crate::error::Result;
+use crate::instances::leases;
 use crate::layout::Layout;
 use crate::network::socket::Socket;
 use crate::network::topology::{self, Wire};
@@ -47,7 +47,7 @@ impl Survey {
         let mut socket = Socket::open(0)?;
         let wires = topology::wires(&mut socket)?;
         let addresses = topology::addresses(&mut socket)?;
-        let plans: Vec<_> = users::snapshots(layout)?.into_iter().map(|plan| dhcp::leased(layout, plan)).collect();
+        let plans: Vec<_> = users::snapshots(layout)?.into_iter().map(|plan| leases::leased(layout, plan)).collect();
         let ends = plans.iter().flat_map(ends).collect();
         // The kernel tells of these only inside the container, and a snapshot outlasts what it started.
         let runs = |plan: &&Plan| layout.state(&plan.name).join(MAIN_PID).exists();

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::commands::commit::stopped;
-use crate::commands::{definitions, each};
+use crate::commands::each;
 use crate::definition::types::{ByteSize, Name};
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::image::disk;
 use crate::image::lock::Lock;
 use crate::sandbox::exec::Target;

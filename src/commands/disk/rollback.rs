@@ -8,10 +8,11 @@ use crate::commands::commit::stopped;
 use crate::commands::launch::Launch;
 use crate::commands::remove::is_running;
 use crate::commands::restart::running_dependents;
-use crate::commands::{bar, must_exist, stop};
+use crate::commands::{must_exist, stop};
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::{disk, snapshot};
+use crate::output::bar;
 use crate::settings::Host;
 use crate::systemd::Manager;
 

@@ -7,15 +7,16 @@ use clap::Args;
 use rustix::fs::syncfs;
 
 use super::freeze::Frozen;
-use crate::commands::{bar, definitions, must_exist};
+use crate::commands::must_exist;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::image::copy::CopyMethod;
 use crate::image::disk;
 use crate::image::lock::Lock;
 use crate::image::snapshot::Making;
 use crate::image::store::Kind;
-use crate::output::stdout;
+use crate::output::{bar, stdout};
 use crate::sandbox::exec::Target;
 use crate::settings::Host;
 use crate::systemd::Manager;

@@ -11,7 +11,6 @@ use rustix::mount::MountAttrFlags;
 
 use super::filesystem::{self, Needs};
 use super::users;
-use crate::commands::bar;
 use crate::definition::types::{ByteSize, Name};
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::access::{create_file, open_dir, open_inside};
@@ -23,7 +22,7 @@ use crate::image::store::{INFO, Image, ImageInfo, Kind, RAW, ROOT, Store};
 use crate::image::superblock::FsType;
 use crate::image::tag::refuse_taken;
 use crate::image::{digest, disk, record};
-use crate::output::amount;
+use crate::output::{amount, bar};
 use crate::sandbox::sources;
 use crate::settings::Host;
 

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::convert;
-use crate::commands::bar;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::access::shown;
@@ -16,6 +15,7 @@ use crate::image::copy::Progress;
 use crate::image::export::{Compression, compression, stream, to_file};
 use crate::image::oci::layout::{Described, Target};
 use crate::image::store::{Image, Kind, Store};
+use crate::output::bar;
 use crate::settings::Host;
 
 /// Writes an image to a file.

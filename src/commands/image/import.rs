@@ -8,7 +8,6 @@ use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::users;
-use crate::commands::bar;
 use crate::definition::types::{EnvironmentName, GuestPath, Name, Signal, Text, UserSpec};
 use crate::error::Result;
 use crate::image::import::Options;
@@ -16,7 +15,7 @@ use crate::image::oci::digest::Digest;
 use crate::image::remote::bring::{Terms, import};
 use crate::image::remote::source::Source;
 use crate::image::store::{Declared, ImageInfo};
-use crate::output::amount;
+use crate::output::{amount, bar};
 use crate::settings::Host;
 
 /// Brings into the store a directory, a tar archive (plain, gz, zst, xz, bz2), a raw file-system image (ext4, xfs, btrfs,

@@ -6,13 +6,13 @@ use clap::Args;
 
 use super::import::{Elsewhere, stored};
 use super::users;
-use crate::commands::bar;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::import::Options;
 use crate::image::remote::bring;
 use crate::image::remote::source::Source;
 use crate::image::store::Store;
+use crate::output::bar;
 use crate::settings::Host;
 
 /// Fetches an image from elsewhere, or again from where it came from. Where that has another one now, it takes the place of

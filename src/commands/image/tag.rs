@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::commands::bar;
 use crate::definition::types::Name;
 use crate::error::Result;
 use crate::image::tag::tag;
+use crate::output::bar;
 use crate::settings::Host;
 
 /// Gives an image a second name: the same content once more, whose bytes the two share. Each can be removed without the

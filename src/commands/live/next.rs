@@ -3,16 +3,16 @@
 use rustix::fs::OFlags;
 use std::os::fd::AsFd;
 
-use super::super::{definitions, settled};
 use super::current::Current;
 use super::site::Site;
 use crate::change::{self, Change, Class};
 use crate::definition::Definition;
 use crate::definition::load::Loaded;
 use crate::definition::types::Cidr;
-use crate::dhcp;
 use crate::error::{Error, Exit, Result};
+use crate::host::{definitions, settled};
 use crate::instances;
+use crate::instances::leases;
 use crate::logs;
 use crate::names;
 use crate::network::{self, Asked, PATIENCE};
@@ -60,7 +60,7 @@ impl Next {
         let files = self.plan.sandbox.files != current.runs.sandbox.files;
         let target = if links || files { target(host, &current.name)? } else { None };
         // What is leased is neither's, and stays.
-        let leased = |plan: &Plan| dhcp::leased(&host.layout, plan.clone());
+        let leased = |plan: &Plan| leases::leased(&host.layout, plan.clone());
         let again = undo.iter().filter_map(|change| port_of(change, &self.plan)).map(str::to_owned).collect();
         let links = links.then_some(again);
         let inside = target.map(|target| Inside { target, from: leased(&current.runs), to: leased(&self.plan), links });

@@ -3,19 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use super::super::known::Known;
-use super::super::targets::{self, Target};
-use super::super::{definitions, settled};
 use super::current::Current;
 use super::overrides;
 use crate::audit::read::ports;
 use crate::change::{self, Change, Class, Definitions, HostLinks, Plans};
+use crate::commands::cli::targets::{self, Target};
 use crate::definition::Definition;
 use crate::definition::load::{self, Loaded};
 use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
 use crate::error::{Error, Exit, Result};
+use crate::host::known::Known;
+use crate::host::{definitions, settled};
 use crate::image::disk;
+use crate::output::diagnostics;
 use crate::plan::{self, Plan};
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -146,7 +147,7 @@ impl<'a> Site<'a> {
         let declared = |image: &Name| self.known.declared_for(&found.name, image);
         let facts = load::Host { systemd: Some(self.systemd) };
         let loaded = load::load_found(&self.host.layout, found, declared, toml::Table::new(), facts);
-        loaded.map_err(|faults| definitions::refuse(&faults.0))
+        loaded.map_err(|faults| diagnostics::refuse(&faults.0))
     }
 
     /// The digest of what the disk is a copy of, and that of the image of this name.

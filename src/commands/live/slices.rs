@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::super::definitions;
-use super::super::known::Known;
 use super::current::Current;
 use super::present_use;
 use crate::change::{self, Change};
@@ -13,6 +11,8 @@ use crate::definition::group;
 use crate::definition::tree::Node;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Result};
+use crate::host::known::Known;
+use crate::output::diagnostics;
 use crate::plan::{self, CGROUPS, Measure, Unit, Value};
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -74,6 +74,6 @@ fn look(known: &Known<'_>, manager: &Manager, group: &Name) -> Result<Slice> {
 
 /// What the file comes to.
 fn written(host: &Host, measure: Measure, name: &Name) -> Result<(Unit, Node)> {
-    let (group, tree) = Group::read(&host.layout, name).map_err(|faults| definitions::refuse(&faults.0))?;
+    let (group, tree) = Group::read(&host.layout, name).map_err(|faults| diagnostics::refuse(&faults.0))?;
     Ok((plan::slice(name, &group, &measure), tree))
 }

@@ -5,12 +5,15 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item};
 
-use crate::commands::replace::Replacement;
-use crate::commands::{definitions, edit, set};
 use crate::definition::load::{self, Loaded};
 use crate::definition::types::{Name, escaped};
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
+use crate::host::known::Known;
 use crate::image::switch::DefinitionFile;
+use crate::output::diagnostics;
+use crate::rewrite::replace::Replacement;
+use crate::rewrite::{drafts, examine};
 use crate::settings::Host;
 
 /// A change of one file, comments kept.
@@ -24,7 +27,7 @@ impl Edit {
     /// To another image; none where the definition names that already.
     pub fn to_image(host: &Host, name: &Name, image: &Name) -> Result<Option<Self>> {
         let found = definitions::find(host, name)?;
-        let Some((path, text)) = set::with_image(host, &found, image)? else { return Ok(None) };
+        let Some((path, text)) = drafts::with_image(host, &found, image)? else { return Ok(None) };
         let before = DefinitionFile { text: current(&path)?, path: path.clone() };
         Ok(Some(Self { before, after: DefinitionFile { path, text: Some(text) } }))
     }
@@ -53,12 +56,12 @@ pub fn load(host: &Host, name: &Name, edit: Option<&Edit>, systemd: Option<u32>)
         _ => None,
     };
     if let Some((path, draft)) = &draft {
-        edit::substitute(&mut found, path, draft.path());
+        examine::substitute(&mut found, path, draft.path());
     }
     // Not by its disk, which is to be another one.
-    let declared = |image: &Name| definitions::declared(host, image);
+    let declared = |image: &Name| Known::new(host).declared(image);
     let loaded = load::load_found(&host.layout, &found, declared, toml::Table::new(), load::Host { systemd });
-    loaded.map_err(|faults| definitions::refuse(&faults.0))
+    loaded.map_err(|faults| diagnostics::refuse(&faults.0))
 }
 
 /// Makes the definition that of the disk `to`, where it still is that of the disk `from`; what was changed in it since stays.

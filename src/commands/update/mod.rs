@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{each, targets};
+use super::cli::targets;
+use super::each;
 use crate::definition::types::{Name, Scalar, Span};
 use crate::error::{Context, Result};
 use crate::settings::Host;

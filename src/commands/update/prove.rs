@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::commands::{facts, inventory, unit};
+use crate::commands::unit;
 use crate::definition::types::{Name, escaped};
 use crate::error::{Context, Error, Exit, Result};
 use crate::health::{State, Status};
+use crate::host::facts;
 use crate::image::disk::{self, LastExit};
+use crate::inventory;
 use crate::plan::Plan;
 use crate::sandbox::exec::Target;
 use crate::settings::Host;

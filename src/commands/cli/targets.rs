@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::definitions;
 use crate::definition::types::{Name, Refused};
 use crate::definition::{Outline, Site, search};
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
 use crate::settings::Host;
 
 /// One word.

@@ -17,6 +17,7 @@ use crate::settings::Host;
 pub struct Sample {
     /// Its name.
     pub name: String,
+    /// When this was so.
     #[serde(skip)]
     pub at: Instant,
     /// Microseconds of CPU time.
@@ -25,16 +26,23 @@ pub struct Sample {
     pub memory: Option<u64>,
     /// None is no limit.
     pub memory_max: Option<u64>,
+    /// Processes and threads.
     pub tasks: Option<u64>,
+    /// None is no limit.
     pub tasks_max: Option<u64>,
+    /// Of block devices, since the start.
     pub read_bytes: Option<u64>,
+    /// The same.
     pub write_bytes: Option<u64>,
     /// What the container has received and sent, over all its links.
     pub receive_bytes: Option<u64>,
+    /// The other way.
     pub transmit_bytes: Option<u64>,
     /// Percent of the last ten seconds in which somebody waited for it.
     pub pressure_cpu: Option<f64>,
+    /// The same, for memory.
     pub pressure_memory: Option<f64>,
+    /// The same, for disks.
     pub pressure_io: Option<f64>,
 }
 

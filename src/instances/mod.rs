@@ -1,4 +1,7 @@
-//! /run/soute/instances: the text file of running containers, one line each, tab-separated below a header.
+//! /run/soute/instances: the text file of running containers, one line each, tab-separated below a header; and beside it [`leases`],
+//! what each was given for a time.
+
+pub mod leases;
 
 use std::time::SystemTime;
 

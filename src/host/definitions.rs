@@ -1,7 +1,7 @@
 //! How verbs that start nothing get at definitions: without systemd if need be, below any root.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -13,9 +13,8 @@ use crate::definition::check::exposure::{BindFacts, exposed};
 use crate::definition::load::{self, Failure, Loaded};
 use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
-use crate::definition::{Declared, Fault, Faults, Site};
+use crate::definition::{Faults, Site};
 use crate::error::{Context, Error, Exit, Result};
-use crate::image::store::ImageInfo;
 use crate::output::diagnostics;
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -42,53 +41,28 @@ pub fn load(host: &Host, name: &Name) -> Result<Loaded> {
 pub fn load_for(host: &Host, name: &Name, systemd: Option<u32>) -> Result<Loaded> {
     load_quietly(host, name, systemd).map_err(|failure| match failure {
         Failure::Error(error) => error,
-        Failure::Faults(faults) => refuse(&faults.0),
+        Failure::Faults(faults) => diagnostics::refuse(&faults.0),
     })
 }
 
 /// The definition, or what is wrong with it.
 pub fn load_quietly(host: &Host, name: &Name, systemd: Option<u32>) -> std::result::Result<Loaded, Failure> {
-    load::load(&host.layout, name, |image| declared_for(host, name, image), toml::Table::new(), load::Host { systemd })
+    load::load(
+        &host.layout,
+        name,
+        |image| Known::new(host).declared_for(name, image),
+        toml::Table::new(),
+        load::Host { systemd },
+    )
 }
 
 /// A definition that is no file, checked like one.
 pub fn load_flags(host: &Host, name: &Name, flags: toml::Table, systemd: Option<u32>) -> Result<Loaded> {
-    let loaded = load::load_flags(&host.layout, name, |image| declared(host, image), flags, load::Host { systemd });
-    let loaded = loaded.map_err(|faults| refuse(&faults.0))?;
+    let loaded =
+        load::load_flags(&host.layout, name, |image| Known::new(host).declared(image), flags, load::Host { systemd });
+    let loaded = loaded.map_err(|faults| diagnostics::refuse(&faults.0))?;
     let conflicts = Site::survey(&host.layout)?.with(loaded.outline()).conflicts_of(name);
-    if conflicts.fatal() { Err(refuse(&conflicts.0)) } else { Ok(loaded) }
-}
-
-/// What an image declares, as the lowest layer of a definition.
-pub fn declared(host: &Host, image: &Name) -> Option<Declared> {
-    Known::new(host).declared(image)
-}
-
-/// The same for a container. Its disk may be of before an update, and then it knows itself what its image was.
-fn declared_for(host: &Host, name: &Name, image: &Name) -> Option<Declared> {
-    Known::new(host).declared_for(name, image)
-}
-
-/// What the record of an image says.
-pub fn of_image(image: &Name, info: ImageInfo) -> Declared {
-    let declared = info.declared;
-    Declared {
-        image: image.to_string(),
-        entrypoint: declared.entrypoint,
-        command: declared.command,
-        environment: declared.environment.into_iter().collect(),
-        user: declared.user,
-        working_directory: declared.working_directory,
-        stop_signal: declared.stop_signal,
-    }
-}
-
-/// Shows faults where they are written; what comes back sums them up.
-pub fn refuse(faults: &[Fault]) -> Error {
-    eprint!("{}", diagnostics::render(faults, std::io::stderr().is_terminal()));
-    let errors = Faults(faults.to_vec()).errors().count();
-    let plural = if errors == 1 { "" } else { "s" };
-    Error::new(Exit::Invalid, format!("its definition has {errors} fault{plural}"))
+    if conflicts.fatal() { Err(diagnostics::refuse(&conflicts.0)) } else { Ok(loaded) }
 }
 
 /// Whether a file of a definition is the administrator's to change, and no link to what a package has brought.
@@ -111,7 +85,7 @@ pub fn check_neighbours(host: &Host, loaded: &Loaded) -> Result<()> {
 /// The same, among containers that have been read.
 pub fn refuse_conflicts(site: &Site, loaded: &Loaded) -> Result<()> {
     let faults = site.conflicts_of(&loaded.name);
-    if faults.fatal() { Err(refuse(&faults.0)) } else { Ok(()) }
+    if faults.fatal() { Err(diagnostics::refuse(&faults.0)) } else { Ok(()) }
 }
 
 /// All that is wrong with a definition, what stands between it and others included, and what it would miss here.
@@ -130,7 +104,7 @@ pub fn alone(host: &Host, found: &Found, systemd: Option<u32>) -> (Faults, Optio
     match load::load_found(
         &host.layout,
         found,
-        |image| declared_for(host, &found.name, image),
+        |image| Known::new(host).declared_for(&found.name, image),
         toml::Table::new(),
         load::Host { systemd },
     ) {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use super::Cli;
 use super::attach::OWN_FAILURE;
+use crate::commands::Cli;
 use crate::definition::types::escaped;
 use crate::error::Exit;
 

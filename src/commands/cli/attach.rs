@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::report;
+use crate::commands::report;
 use crate::error::{Error, Exit, Result};
 
 /// podman's status for a failure of its own.

@@ -43,7 +43,7 @@ pub fn build(
     ids: Option<u32>,
     addresses: Addresses,
 ) -> Result<Plan> {
-    let facts = Facts { addresses, ..facts::facts(known, loaded, image, ids)? };
+    let facts = Facts { addresses, ..facts::facts(known.host, known.machine()?, loaded, image, ids)? };
     let mut plan = Plan::build(definition, &facts)?;
     plan.fingerprint = fingerprint(loaded);
     Ok(plan)
@@ -51,8 +51,11 @@ pub fn build(
 
 /// A definition on the image that it will really run: a disk that is kept stays a copy of its own.
 pub struct Settled {
+    /// With the image of the disk that is kept.
     pub definition: Definition,
+    /// Its record.
     pub image: ImageInfo,
+    /// What is kept.
     pub disk: Option<Disk>,
 }
 

@@ -5,8 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use super::known::Known;
-use super::{machine, resolvers};
+use super::resolvers;
 use crate::definition::check::exposure::BindFacts;
 use crate::definition::load::Loaded;
 use crate::definition::types::Text;
@@ -16,8 +15,10 @@ use crate::file;
 use crate::image::disk::Disk;
 use crate::image::store::ImageInfo;
 use crate::layout::Layout;
+use crate::output::diagnostics;
 use crate::plan::{Facts, Measure, environment_file};
 use crate::settings::Host;
+use crate::systemd::machined_is_installed;
 
 /// What is the same for all containers of a host.
 pub struct Machine {
@@ -34,7 +35,7 @@ impl Machine {
     pub fn of(host: &Host) -> Result<Self> {
         Ok(Self {
             runner: runner()?,
-            machined: (host.machined && machine::is_there()).then(machine::program).transpose()?,
+            machined: (host.machined && machined_is_installed()).then(own_program).transpose()?,
             id: machine_id(host)?,
             memory: memory()?,
             tasks: number(Path::new("/proc/sys/kernel/pid_max"))?,
@@ -49,8 +50,7 @@ impl Machine {
 }
 
 /// The facts for a definition whose image is this one, and whose ids, if they have been recorded.
-pub fn facts(known: &Known<'_>, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -> Result<Facts> {
-    let (host, machine) = (known.host, known.machine()?);
+pub fn facts(host: &Host, machine: &Machine, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -> Result<Facts> {
     let of = loaded.replica.as_ref().map_or(&loaded.name, |replica| &replica.of);
     let definition = loaded.files.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *of.as_str()));
     let group = loaded.definition.group.as_ref().map(|group| Group::load(&host.layout, group));
@@ -61,7 +61,7 @@ pub fn facts(known: &Known<'_>, loaded: &Loaded, image: ImageInfo, ids: Option<u
     Ok(Facts {
         name: loaded.name.to_string(),
         replica_of: loaded.replica.as_ref().map(|replica| replica.of.to_string()),
-        group: group.transpose().map_err(|faults| super::definitions::refuse(&faults.0))?,
+        group: group.transpose().map_err(|faults| diagnostics::refuse(&faults.0))?,
         definition: definition.cloned(),
         layout: host.layout.clone(),
         runner: machine.runner.clone(),
@@ -115,6 +115,11 @@ pub fn runner() -> Result<PathBuf> {
     let found = candidates.iter().find_map(|path| path.canonicalize().ok());
     found
         .ok_or_else(|| Error::failed(format!("cannot find soute-runner beside {}: is soute installed?", own.display())))
+}
+
+/// This program, for the unit.
+fn own_program() -> Result<PathBuf> {
+    std::env::current_exe().context("cannot find the path of soute")
 }
 
 /// /etc/machine-id.

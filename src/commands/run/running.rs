@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::isatty;
 
-use super::exec::set_default;
-use super::launch::Launch;
 use super::traces::remove_disk_at_end;
+use crate::commands::exec::set_default;
+use crate::commands::launch::Launch;
 use crate::error::{Context, Error, Result};
 use crate::plan::Plan;
 use crate::sandbox::copy::Ahead;
@@ -146,7 +146,9 @@ impl Caller<'_> {
     fn pass_on(&self, signal: Signal) {
         let told = match Target::find(&self.host.layout, &self.name) {
             Ok(target) => target.signal(signal),
-            Err(_) if ends(signal) => Manager::connect().and_then(|manager| manager.stop(&super::unit(&self.name))),
+            Err(_) if ends(signal) => {
+                Manager::connect().and_then(|manager| manager.stop(&crate::commands::unit(&self.name)))
+            }
             Err(_) => Ok(()),
         };
         // It may have ended a moment ago, which is what we shall hear next.

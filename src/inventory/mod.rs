@@ -1,20 +1,22 @@
 //! Everything that `list` knows: systemd's units in one call, the snapshots, the definitions, the disks.
 
+pub mod boot;
+pub mod sample;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::boot::Boot;
-use super::{definitions, settled};
+use self::boot::Boot;
 use crate::definition::types::Name;
 use crate::definition::{Loaded, search};
-use crate::dhcp;
 use crate::error::{Exit, Result};
 use crate::health;
+use crate::host::{definitions, settled};
 use crate::image::disk::{self, LastExit};
 use crate::image::store::{Store, Verified};
-use crate::instances::{self, Instance};
+use crate::instances::{self, Instance, leases};
 use crate::names;
 use crate::plan::{self, Plan, Publish};
 use crate::settings::Host;
@@ -190,7 +192,7 @@ impl Entry {
         if let Ok(plan) = Plan::of(&host.layout, &self.name) {
             cgroup = plan.cgroup();
             self.image = plan.image.name.clone();
-            let plan = dhcp::leased(&host.layout, plan);
+            let plan = leases::leased(&host.layout, plan);
             self.addresses = plan.addresses();
             self.ports = plan.publish.iter().map(Publish::shown).collect();
             self.weakened = plan.weakened.clone();

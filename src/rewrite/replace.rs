@@ -52,7 +52,7 @@ impl Replacement {
 
     /// The new text as it is now, which an editor may have put into another file of that name.
     pub fn text(&self) -> Result<String> {
-        let bytes = super::definitions::read(&self.path)?;
+        let bytes = crate::host::definitions::read(&self.path)?;
         String::from_utf8(bytes).map_err(|_| Error::failed(format!("{} is not UTF-8", self.target.display())))
     }
 

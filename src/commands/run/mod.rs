@@ -1,21 +1,26 @@
 //! `soute run`
 
+mod running;
+pub mod traces;
+
 use std::process::ExitCode;
 
 use clap::Args;
 
+use self::running::Attached;
+use self::traces::Traces;
+use super::cli::attach;
 use super::create::must_have_image;
-use super::flags::{Flags, Layer};
+use super::flags::Flags;
+use super::flags::Layer;
 use super::launch::Launch;
-use super::running::Attached;
-use super::traces::{self, Traces};
-use super::{attach, definition_file};
 use crate::definition::load::Loaded;
 use crate::definition::search;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk;
 use crate::plan::Plan;
+use crate::rewrite::definition_file;
 use crate::settings::Host;
 use crate::systemd::Manager;
 use crate::terminal::Signals;
@@ -134,7 +139,7 @@ fn detached(launch: &Launch<'_>, plan: &Plan, traces: &Traces<'_>) -> Result<i32
 fn is_free(host: &Host, manager: &Manager, name: &Name) -> Result<bool> {
     let known = search::find(&host.layout, name)?.is_some()
         || disk::open(&host.layout, name)?.is_some()
-        || manager.status(&super::unit(name))?.load != "not-found";
+        || manager.status(&crate::commands::unit(name))?.load != "not-found";
     Ok(!known)
 }
 

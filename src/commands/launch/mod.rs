@@ -1,23 +1,30 @@
 //! From a name to a running container: the definition is read and checked, what it requires is started, the plan is made
 //! and told to systemd.
 
+pub mod asked;
+pub mod ports;
+mod progress;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use super::addresses::{self, Addresses};
-use super::known::Known;
-use super::progress::Progress;
-use super::settled::{Settled, build};
+use self::progress::Progress;
+use super::cli::targets;
+use super::pull;
 use super::update::repair;
-use super::{definitions, facts, ports, pull, resolvers, targets};
 use crate::definition::Definition;
 use crate::definition::load::Loaded;
 use crate::definition::model::UserNamespace;
 use crate::definition::types::{Dependency, MountSource, Name};
 use crate::dhcp;
 use crate::error::{Context, Error, Result};
+use crate::host::addresses::{self, Addresses};
+use crate::host::known::Known;
+use crate::host::settled::Settled;
+use crate::host::settled::build;
+use crate::host::{definitions, facts, resolvers};
 use crate::image::disk::{self, Disk, DiskRecord};
 use crate::image::lock::Lock;
 use crate::image::{ids, volume};
@@ -270,7 +277,7 @@ impl<'a> Launch<'a> {
     }
 
     fn is_up(&self, name: &Name) -> Result<bool> {
-        let status = self.manager.status(&super::unit(name))?;
+        let status = self.manager.status(&crate::commands::unit(name))?;
         Ok(matches!(status.active.as_str(), "active" | "reloading") && status.job.as_deref() != Some("stop"))
     }
 }

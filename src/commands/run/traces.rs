@@ -62,7 +62,7 @@ fn sweep_one(host: &Host, manager: &Manager, name: &str) -> Result<()> {
         Err(error) if error.exit() == Exit::Busy => return Ok(()),
         lock => lock?,
     };
-    if manager.status(&super::unit(name))?.load != "not-found" {
+    if manager.status(&crate::commands::unit(name))?.load != "not-found" {
         return Ok(());
     }
     if is_one_off(host, name)? {
@@ -122,7 +122,7 @@ impl<'a> Traces<'a> {
 
     fn remove(&self) -> Result<()> {
         if matches!(self.unit.get(), Unit::Unknown) {
-            self.manager.wait(&super::unit(self.name))?;
+            self.manager.wait(&crate::commands::unit(self.name))?;
         }
         remove(self.host, self.name)
     }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, value};
 
-use super::definitions;
 use super::replace::Replacement;
 use crate::definition::merge::Parsed;
 use crate::definition::search::Found;
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::definitions;
+use crate::output::diagnostics;
 use crate::settings::Host;
 
 /// The drop-in that says it where the definition is not ours to edit. The others sort behind what other drop-ins say.
@@ -43,7 +44,7 @@ pub fn set(host: &Host, found: &Found, wanted: bool) -> Result<()> {
 impl<'a> Layers<'a> {
     fn read(host: &'a Host, found: &Found) -> Result<Self> {
         // Nothing is changed in a definition that nobody can read.
-        let parsed = Parsed::read(&host.layout, found).map_err(|faults| definitions::refuse(&faults.0))?;
+        let parsed = Parsed::read(&host.layout, found).map_err(|faults| diagnostics::refuse(&faults.0))?;
         let layers: Vec<Layer> = parsed.files.iter().map(|path| Layer::read(path)).collect::<Result<_>>()?;
         let main = layers.iter().position(|layer| layer.path == found.main).unwrap_or(0);
         Ok(Self { host, layers, main, own: host.layout.own_definitions(), name: found.name.to_string() })

@@ -63,7 +63,7 @@ pub enum Step {
 }
 
 impl Given {
-    /// The lines of [`super::say`].
+    /// The lines of [`crate::dhcp::say`].
     pub fn parse(text: &str) -> Result<Self> {
         let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         let wrong = |what: &str| Error::failed(format!("the DHCP server's answer has no usable {what}"));
@@ -154,7 +154,8 @@ pub fn read(layout: &Layout, name: &str) -> Result<Leases> {
     )
 }
 
-pub(super) fn write(layout: &Layout, name: &str, leases: &Leases) -> Result<()> {
+/// Notes what a container has.
+pub fn write(layout: &Layout, name: &str, leases: &Leases) -> Result<()> {
     let action = || format!("cannot note the leases of {name}");
     let text = serde_json::to_vec(leases).map_err(Error::failed).with_context(action)?;
     file::write(&layout.state(name).join(FILE), &text, 0o600).with_context(action)

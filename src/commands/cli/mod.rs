@@ -1,11 +1,17 @@
-//! The command line as a whole.
+//! The command line as a whole; what its words stand for, where it is another machine's, what is said of one that is wrong.
+
+pub mod attach;
+mod remote;
+pub mod targets;
+pub mod usage;
+pub mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::remote::Remote;
+use self::remote::Remote;
 use super::{
     apply, audit, bridge, cat, check, commit, cp, create, diff, disable, disk, doctor, down, edit, enable, events,
     exec, export, image, import, kill, list, logs, machine, network, pause, pull, reload, remove, restart, resume,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::definitions;
 use super::facts::{self, Machine};
 use crate::definition::Declared;
 use crate::definition::types::Name;
@@ -15,6 +14,7 @@ use crate::settings::Host;
 
 /// A host, and what has been asked of it. For one that looks: who starts containers asks anew for each.
 pub struct Known<'a> {
+    /// Whom everything is asked of.
     pub host: &'a Host,
     machine: OnceLock<Machine>,
     images: Mutex<BTreeMap<String, Option<ImageInfo>>>,
@@ -70,7 +70,7 @@ impl<'a> Known<'a> {
 
     /// What an image declares, as the lowest layer of a definition.
     pub fn declared(&self, image: &Name) -> Option<Declared> {
-        Some(definitions::of_image(image, self.image(image).ok()??))
+        Some(of_image(image, self.image(image).ok()??))
     }
 
     /// The same for a container. Its disk may be of before an update, and then it knows itself what its image was.
@@ -78,8 +78,22 @@ impl<'a> Known<'a> {
         let layout = &self.host.layout;
         let own = || disk::open(layout, name).ok()??.own_image().ok()?;
         match disk::has_own_image(layout, name).then(own).flatten() {
-            Some(info) => Some(definitions::of_image(image, info)),
+            Some(info) => Some(of_image(image, info)),
             None => self.declared(image),
         }
+    }
+}
+
+/// What the record of an image says.
+fn of_image(image: &Name, info: ImageInfo) -> Declared {
+    let declared = info.declared;
+    Declared {
+        image: image.to_string(),
+        entrypoint: declared.entrypoint,
+        command: declared.command,
+        environment: declared.environment.into_iter().collect(),
+        user: declared.user,
+        working_directory: declared.working_directory,
+        stop_signal: declared.stop_signal,
     }
 }
