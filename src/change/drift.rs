@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::{Change, Class};
 use crate::audit::read::HostLink;
+use crate::definition::types::Rate;
 use crate::plan::{Plan, Port, Unit, Value};
 
 /// The properties that can be changed while the unit runs: the key that each comes from, and what it is without one.
@@ -183,11 +184,24 @@ pub fn of_links(plan: &Plan, found: &HostLinks) -> Vec<Change> {
             }
             Some(there) => told_otherwise(port, there)
                 .into_iter()
+                .chain(faster(".rate", "in", link.rate_in, there.rate))
                 .map(|(key, old, new)| drift(&link.name, key, old, new))
                 .collect(),
         }
     };
     plan.links.iter().flat_map(of).collect()
+}
+
+/// A rate that the kernel does not hold a link to. One that it has and was not asked for is not soute's to judge.
+pub fn faster(
+    key: &'static str,
+    way: &str,
+    wanted: Option<u64>,
+    found: Option<u64>,
+) -> Option<(&'static str, String, String)> {
+    let shown = |rate: Option<u64>| rate.map_or_else(|| "infinity".to_owned(), |rate| Rate(rate).to_string());
+    let differs = wanted.is_some() && wanted != found;
+    differs.then(|| (key, format!("{way} = {}", shown(wanted)), format!("{way} = {}", shown(found))))
 }
 
 /// What a port was told, where the kernel has something else.

@@ -2,24 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::drift::KEYS;
+use super::drift::{HostLinks, KEYS};
 use super::fields::quoted;
-use super::{Change, Class};
+use super::{Change, Class, wires};
 use crate::audit::facts::Mount;
-use crate::audit::read::{Held, Wire};
-use crate::plan::{Init, Link, Missing, MountFlags, MountSource, Plan, Unit, Value};
+use crate::audit::read::Held;
+use crate::plan::{Missing, MountFlags, MountSource, Plan, Unit, Value};
 
 /// The kernel keeps memory in pages.
 const PAGE: u64 = 4096;
-/// CAP_NET_ADMIN: who has it may have links and addresses of its own.
-const NET_ADMIN: u64 = 1 << 12;
 
-/// Everything that is not as it should be.
-pub fn of_held(plan: &Plan, held: &Held) -> Vec<Change> {
+/// Everything that is not as it should be. `host` are the other ends of its links.
+pub fn of_held(plan: &Plan, held: &Held, host: Option<&HostLinks>) -> Vec<Change> {
     let mut list = of_limits(&plan.unit, &held.limits);
-    for link in &plan.links {
-        list.extend(wire(plan, link, held.wires.iter().find(|wire| wire.name == link.name)));
-    }
+    list.extend(wires::of_wires(plan, &held.wires, host));
     list.extend(mounts(plan, &held.mounts));
     list
 }
@@ -29,7 +25,7 @@ pub fn of_size(wanted: u64, found: u64) -> Option<Change> {
     (found < wanted - wanted % PAGE).then(|| drift("disk.size".to_owned(), wanted.to_string(), found.to_string()))
 }
 
-fn drift(field: String, old: String, new: String) -> Change {
+pub(super) fn drift(field: String, old: String, new: String) -> Change {
     Change { field, class: Class::Drift, old: Some(old), new: Some(new), from: Some("the kernel".to_owned()) }
 }
 
@@ -115,37 +111,6 @@ fn ranges(mask: &[u8]) -> String {
         bit += 1;
     }
     list.join(",")
-}
-
-fn wire(plan: &Plan, link: &Link, found: Option<&Wire>) -> Vec<Change> {
-    let field = |key: &str| format!("network.{}{key}", quoted(&link.name));
-    let Some(found) = found else {
-        return vec![drift(field(""), link.made(), "gone".to_owned())];
-    };
-    let mut list = Vec::new();
-    let wanted: Vec<String> = link.addresses.iter().map(|cidr| format!("{}/{}", cidr.address, cidr.prefix)).collect();
-    let missing: Vec<_> = wanted.iter().filter(|one| !found.addresses.contains(one)).cloned().collect();
-    let may_add = plan.sandbox.process.capabilities & NET_ADMIN != 0 || plan.sandbox.init == Init::Image;
-    let extra = found.addresses.iter().filter(|one| !one.starts_with("fe80:") && !wanted.contains(one));
-    let extra: Vec<_> = extra.filter(|_| !may_add).cloned().collect();
-    if !missing.is_empty() || !extra.is_empty() {
-        list.push(drift(field(".address"), wanted.join(" "), found.addresses.join(" ")));
-    }
-    let gateways = link.gateways.iter().map(|gateway| ("gateway", format!("default via {gateway}")));
-    let routes = link.routes.iter().map(|route| {
-        let to = match route.to.prefix {
-            0 => "default".to_owned(),
-            prefix => format!("{}/{prefix}", route.to.address),
-        };
-        ("routes", to + &route.via.map_or_else(String::new, |via| format!(" via {via}")))
-    });
-    for (key, route) in gateways.chain(routes).filter(|(_, route)| !found.routes.contains(route)) {
-        list.push(drift(field(&format!(".{key}")), route, "gone".to_owned()));
-    }
-    if let Some(mtu) = link.mtu.filter(|mtu| *mtu != found.mtu) {
-        list.push(drift(field(".mtu"), mtu.to_string(), found.mtu.to_string()));
-    }
-    list
 }
 
 fn mounts(plan: &Plan, found: &[Mount]) -> Vec<Change> {

@@ -9,6 +9,7 @@ mod compare;
 mod drift;
 mod fields;
 mod held;
+mod wires;
 
 pub use adopt::{adopt_definition, adopt_plan, properties};
 pub use class::{CLASSES, Class};

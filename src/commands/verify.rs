@@ -46,7 +46,7 @@ impl Verify {
         let (mut slices, more) = slices::look_at(site.known(), &manager, &list);
         errors.extend(more);
         drop(kept);
-        let found = parallel::map(&list, |current| look_inside(host, current));
+        let found = parallel::map(&list, |current| look_inside(host, &site, current));
         for (current, found) in list.iter_mut().zip(found) {
             match found.with_context(|| format!("cannot verify {}", current.name)) {
                 Ok(found) => add(&mut current.changes, found),
@@ -64,13 +64,13 @@ impl Verify {
 }
 
 /// What the kernel has otherwise. Between two automatic restarts there is nothing.
-fn look_inside(host: &Host, current: &Current) -> Result<Vec<Change>> {
+fn look_inside(host: &Host, site: &Site<'_>, current: &Current) -> Result<Vec<Change>> {
     let target = match exec::Target::anyhow(&host.layout, &current.name) {
         Err(error) if error.exit() == Exit::NotRunning => return Ok(Vec::new()),
         target => target?,
     };
     let held = read::held(target.number(), target.cgroup(), current.runs.sandbox.namespaces.network)?;
-    let mut found = change::of_held(&leases::leased(&host.layout, current.runs.clone()), &held);
+    let mut found = change::of_held(&leases::leased(&host.layout, current.runs.clone()), &held, site.links());
     if let Some(size) = current.runs.disk.size
         && let Some(disk) = disk::open(&host.layout, &current.name)?
         && let Some(bytes) = disk.bytes()?

@@ -7,6 +7,7 @@ both!(
     a_key_is_set_where_it_is_written_and_applied,
     what_would_be_invalid_is_not_written,
     verify_reads_what_is_there,
+    verify_reads_links_inside,
     a_killed_apply_is_told_of_and_finished,
 );
 
@@ -104,6 +105,57 @@ fn verify_reads_what_is_there(lab: &Lab) {
         has "$(soute verify there 2>&1)" "does not run"
         fails 4 soute verify no-such >/dev/null
         ip link delete br-there"#,
+    );
+}
+
+fn verify_reads_links_inside(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        ip link add br-inner up type bridge
+        define inner '[[network]]' 'bridge = "br-inner"' 'address = ["10.79.4.2/24", "fd00:79:4::2/64"]' 'gateway = "10.79.4.1"' \
+            'rate = { in = "4MB/s", out = "2MB/s" }' 'routes = [{ to = "10.99.0.0/16", via = "10.79.4.1", metric = 7 }]' \
+            '[[network]]' 'bridge = "br-inner"' 'address = "10.79.5.2/32"' 'mtu = 1400' 'routes = [{ to = "10.79.6.1/32" }]'
+        soute start inner
+        is "" "$(soute verify inner)"
+        inside() { nsenter -n -t $(pid inner) "$@"; }
+        found() { fails 7 soute verify inner | sed 1d | tr -s ' ' | sed 's/ *$//'; }
+        # WANTED UNDO CHANGE: somebody does it inside, and takes it back.
+        each() {
+            inside $3
+            is "$1" "$(found)"
+            inside $2
+            is "" "$(soute verify inner)"
+        }
+        kernel=" the kernel"
+        each "inner network.eth0.address drift 10.79.4.2/24 fd00:79:4::2/64 10.79.4.2/24$kernel" \
+            "ip address add fd00:79:4::2/64 dev eth0 nodad" "ip address delete fd00:79:4::2/64 dev eth0"
+        each "inner network.eth0.routes drift 10.99.0.0/16 via 10.79.4.1 metric 7 gone$kernel" \
+            "ip route add 10.99.0.0/16 via 10.79.4.1 metric 7" "ip route delete 10.99.0.0/16"
+        each "inner network.eth0.address drift 10.79.4.0/24 gone$kernel" \
+            "ip route add 10.79.4.0/24 dev eth0 src 10.79.4.2" "ip route delete 10.79.4.0/24"
+        each "inner network.eth0.routes drift - 10.98.0.0/16 via 10.79.4.1$kernel" \
+            "ip route delete 10.98.0.0/16" "ip route add 10.98.0.0/16 via 10.79.4.1"
+        each "inner network.eth1.routes drift 10.79.6.1/32 gone$kernel" \
+            "ip route add 10.79.6.1/32 dev eth1" "ip route delete 10.79.6.1/32"
+        each "inner network.eth0.mtu drift 1500 1300$kernel" "ip link set eth0 mtu 1500" "ip link set eth0 mtu 1300"
+        each "inner network.eth1.mtu drift 1400 1500$kernel" "ip link set eth1 mtu 1400" "ip link set eth1 mtu 1500"
+        mac=$(inside ip -o link show eth1 | sed 's/.*ether \([^ ]*\).*/\1/')
+        each "inner network.eth1.mac drift $mac 02:00:00:00:00:99$kernel" \
+            "ip link set eth1 address $mac" "ip link set eth1 address 02:00:00:00:00:99"
+        inside ip link set eth1 down
+        is "inner network.eth1 drift up down$kernel" "$(found)"
+        soute restart inner
+        inside tc qdisc delete dev eth0 root
+        is "inner network.eth0.rate drift out = 2MB/s out = infinity$kernel" "$(found)"
+        soute restart inner
+        # The host's end is seen from the host, and brought back.
+        tc qdisc replace dev $(ip -o link show master br-inner | sed -n '1s/^[0-9]*: \([^@]*\)@.*/\1/p') root tbf rate 1mbit burst 10k latency 10ms
+        has "$(found)" "network.eth0.rate drift in = 4MB/s in = 125kB/s"
+        soute apply inner >/dev/null
+        is "" "$(soute verify inner)"
+        soute stop inner
+        ip link delete br-inner"#,
     );
 }
 

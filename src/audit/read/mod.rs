@@ -6,8 +6,10 @@ mod held;
 mod network;
 mod ports;
 mod process;
+mod shapes;
 mod tables;
 mod tree;
+mod wires;
 
 use std::collections::BTreeSet;
 
@@ -15,9 +17,10 @@ use super::facts::{Facts, Host, Neighbour, Unit};
 use crate::error::{Error, Exit, Result};
 use crate::systemd::Manager;
 pub use cgroup::limits;
-pub use held::{Held, Wire, held};
+pub use held::{Held, held};
 pub use ports::{HostLink, Vlans, ports};
 use process::Proc;
+pub use wires::{Wire, WireRoute};
 
 /// What systemd has of a limit.
 const LIMITS: [&str; 4] = ["TasksMax", "MemoryMax", "MemorySwapMax", "CPUQuotaPerSecUSec"];

@@ -6,11 +6,14 @@ use netlink_packet_core::NLM_F_DUMP;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use super::shapes;
 use crate::error::{Context, Result};
 use crate::network::socket::{Socket, u32_at};
 use crate::network::topology::attributes;
 
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_QDISC: u16 = 6;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
@@ -28,6 +31,10 @@ const BRIDGE_VLAN_INFO_PVID: u16 = 2;
 /// A link of the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostLink {
+    /// The largest packet.
+    pub mtu: u32,
+    /// At most so many bytes a second are sent on it.
+    pub rate: Option<u64>,
     /// The bridge that it is a port of.
     pub bridge: Option<String>,
     /// Frames may go back to where they came from.
@@ -75,6 +82,12 @@ pub fn ports() -> Result<BTreeMap<String, HostLink>> {
             }
         }
     }
+    if links.values().any(|named| named.shaped) {
+        let rates = shapes::rates(&mut socket)?;
+        for (index, named) in &mut links {
+            named.link.rate = rates.get(index).copied();
+        }
+    }
     let names: BTreeMap<u32, String> = links.iter().map(|(index, named)| (*index, named.name.clone())).collect();
     let with_bridge = |named: Named| {
         let bridge = named.master.and_then(|index| names.get(&index).cloned());
@@ -87,6 +100,7 @@ pub fn ports() -> Result<BTreeMap<String, HostLink>> {
 struct Named {
     name: String,
     master: Option<u32>,
+    shaped: bool,
     link: HostLink,
 }
 
@@ -97,6 +111,8 @@ fn link(payload: &[u8]) -> Option<(u32, Named)> {
         match kind {
             IFLA_IFNAME => named.name = String::from_utf8_lossy(value).trim_end_matches('\0').to_owned(),
             IFLA_MASTER => named.master = u32_at(value, 0),
+            IFLA_MTU => named.link.mtu = u32_at(value, 0)?,
+            IFLA_QDISC => named.shaped = value.starts_with(shapes::KIND),
             IFLA_LINKINFO => attributes(value).for_each(|(kind, value)| info(&mut named.link, kind, value)),
             _ => {}
         }

@@ -58,6 +58,11 @@ impl<'a> Site<'a> {
         &self.known
     }
 
+    /// The host's links, for who may ask for them.
+    pub fn links(&self) -> Option<&HostLinks> {
+        self.links.as_ref()
+    }
+
     /// Those of `targets` that run, all that run if there are none; who does not run is told of.
     pub fn running(&self, manager: &Manager, targets: &[Target]) -> Result<(Vec<Name>, Vec<Error>)> {
         if targets.is_empty() {
