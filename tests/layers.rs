@@ -264,6 +264,26 @@ fn attack_34_containers_are_held_against_each_other() {
 }
 
 #[test]
+fn each_vlan_has_addresses_of_its_own() {
+    let link = |rest: &str| format!("image = 'x'\n[[network]]\nbridge = 'br0'\naddress = '10.0.0.2/24'\n{rest}");
+    let file = |name: &str| format!("etc/soute/containers/{name}.toml");
+    let site = Site::new(&[
+        (&file("a"), &link("")),
+        (&file("b"), &link("vlan = 1")),
+        (&file("c"), &link("vlan = 20")),
+        (&file("d"), &link("vlan = '20'")),
+        (&file("e"), &link("vlan = 30")),
+    ]);
+    let survey = soute::definition::Site::survey(&site.layout()).unwrap();
+    let of = |name: &str| -> Vec<String> {
+        survey.conflicts_of(&name.parse().unwrap()).0.into_iter().map(|fault| fault.message).collect()
+    };
+    assert_eq!(of("b"), ["a has the address 10.0.0.2 on br0 already"]);
+    assert_eq!(of("d"), ["c has the address 10.0.0.2 in VLAN 20 of br0 already"]);
+    assert_eq!(of("e"), [""; 0]);
+}
+
+#[test]
 fn writable_binds_that_others_can_reach_are_told() {
     use soute::definition::check::exposure::{BindFacts, exposed};
     let mounts =

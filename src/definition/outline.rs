@@ -9,7 +9,7 @@ use super::model::Protocol;
 use super::search::{Found, Replica};
 use super::source::Origin;
 use super::tree::{Node, Value};
-use super::types::{Address, Cidr, Dependency, Listen, Name, NetworkNamespace, Scalar};
+use super::types::{Address, Cidr, Dependency, Listen, Name, NetworkNamespace, Scalar, Vlan};
 use crate::layout::Layout;
 
 /// A container as its neighbours and the boot see it.
@@ -51,8 +51,8 @@ pub struct Published {
 /// Something that only one container can have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Claim {
-    /// An address on a bridge.
-    Address(String, Address),
+    /// An address on a bridge, or in one VLAN of it. 1 is that of ports which name none.
+    Address(String, Option<Vlan>, Address),
     /// A MAC address on a bridge.
     Mac(String, super::types::Mac),
     /// The name of a link on the host.
@@ -132,8 +132,9 @@ impl Outline {
         if let (Some("device"), Some(parent)) = (get("kind").and_then(Node::as_str), get("parent")) {
             self.claims.push((Claim::Device(bridge.to_owned()), parent.origin.clone()));
         }
+        let vlan = get("vlan").and_then(vlan).filter(|vlan| vlan.0 != 1);
         for (cidr, origin) in understood::<Cidr>(get("address")) {
-            self.claims.push((Claim::Address(bridge.to_owned(), Address(cidr.address)), origin));
+            self.claims.push((Claim::Address(bridge.to_owned(), vlan, Address(cidr.address)), origin));
         }
         for (mac, origin) in understood(get("mac")) {
             self.claims.push((Claim::Mac(bridge.to_owned(), mac), origin));
@@ -161,6 +162,13 @@ fn mentioned(node: &Node, list: &mut Vec<IpAddr>) {
         Value::List(nodes) => nodes.iter().for_each(|node| mentioned(node, list)),
         Value::Table(table) => table.values().for_each(|node| mentioned(node, list)),
         _ => {}
+    }
+}
+
+fn vlan(node: &Node) -> Option<Vlan> {
+    match &node.value {
+        Value::Integer(number) => Vlan::integer(*number).ok(),
+        _ => Vlan::text(node.as_str()?).ok(),
     }
 }
 

@@ -125,7 +125,7 @@ impl Others<'_> {
     /// What it has, as long as it is in a network of the bridge and no definition gives it to somebody else.
     fn kept(&self, old: Cidr, networks: &[&Cidr]) -> Option<Cidr> {
         let network = networks.iter().find(|own| own.contains(old.address))?;
-        let claimed = |(claim, _): &(Claim, _)| matches!(claim, Claim::Address(bridge, address) if bridge == self.bridge && address.0 == old.address);
+        let claimed = |(claim, _): &(Claim, _)| matches!(claim, Claim::Address(bridge, _, address) if bridge == self.bridge && address.0 == old.address);
         let is_anothers = self.site.outlines.iter().flat_map(|outline| &outline.claims).any(claimed);
         let is_hosts = self.networks.own.iter().any(|own| own.address == old.address);
         (!is_anothers && !is_hosts).then_some(Cidr { address: old.address, prefix: network.prefix })

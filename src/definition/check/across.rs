@@ -37,8 +37,11 @@ fn duplicates(outlines: &[Outline]) -> Vec<Conflict> {
                 Some((name, _)) if *name == &outline.name => {}
                 Some((name, first)) => {
                     let message = match claim {
-                        Claim::Address(bridge, address) => {
+                        Claim::Address(bridge, None, address) => {
                             format!("{name} has the address {address} on {bridge} already")
+                        }
+                        Claim::Address(bridge, Some(vlan), address) => {
+                            format!("{name} has the address {address} in VLAN {vlan} of {bridge} already")
                         }
                         Claim::Mac(bridge, mac) => format!("{name} has the MAC address {mac} on {bridge} already"),
                         Claim::Device(card) => format!("{name} has the network card {card} already"),
