@@ -24,6 +24,7 @@ fn in_lab(release: Option<&str>) {
         &lab,
         r#"
         ip link add br-list up type bridge
+        ip address add 10.91.0.1/24 dev br-list
         define told 'restart.delay = "50ms"' 'restart.limit = 0' '[[network]]' 'bridge = "br-list"' 'address = "10.91.0.2/24"'
         # The premise: without a word in soute.toml there is no process more, and no machine.
         soute start told
@@ -42,6 +43,14 @@ fn in_lab(release: Option<&str>) {
         is soute "$(machinectl show told --value -p Service)"
         has "$(systemd-cgls --no-pager -M told)" "sleep infinity"
         has "$(busctl call org.freedesktop.machine1 /org/freedesktop/machine1 org.freedesktop.machine1.Manager GetMachineAddresses s told)" "10 91 0 2"
+        # The host finds it by its name, in the way of nss-mymachines(8), as long as it runs.
+        is "" "$(grep -s mymachines /etc/nsswitch.conf)"
+        ! getent hosts told
+        finds() { is "10.91.0.2 told" "$(getent "$@" hosts told | xargs)"; }
+        finds -s mymachines
+        echo 'hosts: files mymachines dns' >/etc/nsswitch.conf
+        finds
+        ping -c 1 -W 5 -q told >/dev/null
         leads() { [ "$(machinectl show told --value -p Leader 2>/dev/null)" = "$(pid told)" ] && is_state told active; }
         # Nobody but us ends it: crashes, kills and restarts, machined's own among them.
         for round in 1 2 3 4; do
@@ -58,6 +67,7 @@ fn in_lab(release: Option<&str>) {
         is 1 "$(machinectl list --no-legend | wc -l)"
         sleep 1
         leads
+        finds
         # A clean-up that did not come leaves an entry, which the next start makes good.
         mkdir -p /etc/systemd/system/soute@told.service.d
         printf '[Service]\nExecStopPost=\n' >/etc/systemd/system/soute@told.service.d/none.conf
@@ -83,6 +93,7 @@ fn in_lab(release: Option<&str>) {
         machinectl terminate told
         gone() { [ "$(state told)" = inactive ] && [ -z "$(machinectl list --no-legend)" ]; }
         soon gone
+        ! getent hosts told
         # One-off containers are none of its business.
         is "" "$(soute run busybox -- sh -c 'sleep 0.1' && machinectl list --no-legend)"
         ip link delete br-list"#,
