@@ -166,6 +166,12 @@ fn is_neighbour(link: &Network, address: IpAddr) -> bool {
         || direct.any(|route| Cidr { address: route.to.address, prefix: route.to.prefix }.contains(address))
 }
 
+/// What the kernel takes for no router: the first address and the last of an IPv4 network of the link's.
+fn not_a_neighbour(link: &Network, address: IpAddr) -> Option<&'static str> {
+    let mut nets = link.addresses().filter(|cidr| address.is_ipv4() && cidr.contains(address));
+    nets.find_map(|cidr| Cidr { address, prefix: cidr.prefix }.why_not())
+}
+
 /// An address without a network, /32 or /128: its gateway is told to be on the link.
 fn is_alone(link: &Network, gateway: IpAddr) -> bool {
     let full = if gateway.is_ipv4() { 32 } else { 128 };
@@ -185,6 +191,8 @@ fn gateways(s: &mut Subject<'_>, link: &Network, at: &str, routers: &mut BTreeMa
             let fault = wrong(format!("a container has at most one {family} gateway"));
             s.say(&path, fault.help("use routes for other networks"));
         } else if let Some(what) = not_a_host(gateway) {
+            s.say(&path, wrong(format!("{gateway} cannot be a gateway: it is {what}")));
+        } else if let Some(what) = not_a_neighbour(link, gateway) {
             s.say(&path, wrong(format!("{gateway} cannot be a gateway: it is {what}")));
         } else if link.addresses().any(|cidr| cidr.address == gateway) {
             s.say(&path, wrong(format!("{gateway} is the container's own address")));
@@ -213,7 +221,7 @@ fn routes(s: &mut Subject<'_>, link: &Network, at: &str) {
         let path = ["network", at, "routes", place.as_str(), "via"];
         if via.is_ipv4() != route.to.address.is_ipv4() {
             s.say(&path, wrong("a route and its router are of one family"));
-        } else if let Some(what) = not_a_host(via.0) {
+        } else if let Some(what) = not_a_host(via.0).or_else(|| not_a_neighbour(link, via.0)) {
             s.say(&path, wrong(format!("{via} cannot be a router: it is {what}")));
         } else if link.addresses_known()
             && !s.refused.contains(&format!("network[{at}].address"))

@@ -112,7 +112,8 @@ impl Cidr {
         self.address.is_ipv4() == address.is_ipv4() && network_of(address, self.prefix) == self.network().address
     }
 
-    fn why_not(self) -> Option<&'static str> {
+    /// Why no interface can have it.
+    pub(crate) fn why_not(self) -> Option<&'static str> {
         // A network of two addresses or one has neither a network address nor a broadcast address (RFC 3021, RFC 6164).
         let roomy = self.prefix < if self.address.is_ipv4() { 31 } else { 127 };
         match not_a_host(self.address) {
