@@ -103,6 +103,7 @@ pub fn adopt_plan(runs: &Plan, adopted: &Plan) -> Plan {
     for file in &mut plan.sandbox.files {
         if let Some(new) = adopted.sandbox.files.iter().find(|new| new.target == file.target) {
             file.content.clone_from(&new.content);
+            file.leased = new.leased;
         }
     }
     let is_live = |property: &Property| KEYS.iter().any(|(name, ..)| property.name == *name);

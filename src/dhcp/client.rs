@@ -19,6 +19,10 @@ use crate::plan::Link;
 
 /// Who has it not, installs this.
 pub const PACKAGE: &str = "udhcpc";
+/// RFC 3397, the domains to search, which it does not ask for by itself. By number, as one that knows no such option would not run.
+const SEARCH: &str = "119";
+/// What the script is told, and passes on.
+const KEYS: [&str; 7] = ["ip", "subnet", "router", "lease", "dns", "domain", "search"];
 /// In the environment of the script: that it is called as one.
 const SCRIPT: &str = "SOUTE_DHCP";
 /// So often is asked, with such a pause in seconds.
@@ -55,7 +59,7 @@ fn command(link: &Link, wanted: Option<IpAddr>) -> Result<Command> {
     let script = std::env::current_exe().context("cannot find soute-runner")?;
     let mut command = Command::new(program);
     command.args(is_busybox.then_some("udhcpc"));
-    command.args(["-f", "-q", "-n", "-t", TRIES[0], "-T", TRIES[1], "-i", &link.name, "-s"]).arg(script);
+    command.args(["-f", "-q", "-n", "-t", TRIES[0], "-T", TRIES[1], "-O", SEARCH, "-i", &link.name, "-s"]).arg(script);
     command.args(wanted.map(|address| [OsString::from("-r"), address.to_string().into()]).into_iter().flatten());
     command.env_clear().env(SCRIPT, "1").current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -113,8 +117,7 @@ pub fn say(arguments: &[String]) -> bool {
         return false;
     }
     if matches!(arguments, [event] if event == "bound" || event == "renew") {
-        let lines =
-            ["ip", "subnet", "router", "lease"].into_iter().filter_map(|key| Some((key, std::env::var(key).ok()?)));
+        let lines = KEYS.into_iter().filter_map(|key| Some((key, std::env::var(key).ok()?)));
         let lines = lines.map(|(key, value)| format!("{key}={}\n", value.replace(char::is_control, " ")));
         let _ = std::io::stdout().write_all(lines.collect::<String>().as_bytes());
     }

@@ -5,7 +5,7 @@
 
 mod client;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
@@ -21,9 +21,10 @@ use crate::names;
 use crate::network;
 use crate::plan::{Dhcp, Link, Plan};
 use crate::sandbox::exec::Target;
+use crate::sandbox::rewrite::rewrite;
 
-/// Asks for every link of a container that starts, and sets what is answered; the plan with it.
-pub fn begin(layout: &Layout, plan: &Plan, netns: &OwnedFd) -> Result<Plan> {
+/// Asks for every link of a container that starts, and sets what is answered; the plan with it. `top` is its root.
+pub fn begin(layout: &Layout, plan: &Plan, netns: &OwnedFd, top: &OwnedFd) -> Result<Plan> {
     // Those of an earlier run are asked for again.
     let before = leases::read(layout, &plan.name).unwrap_or_default();
     let mut after = Leases::new();
@@ -34,6 +35,7 @@ pub fn begin(layout: &Layout, plan: &Plan, netns: &OwnedFd) -> Result<Plan> {
     }
     let with = leases::with(plan, &after);
     network::readdress(&links(plan), &links(&with), netns)?;
+    rewrite(top.as_fd(), plan, &with)?;
     leases::write(layout, &plan.name, &after)?;
     Ok(with)
 }
@@ -66,7 +68,7 @@ pub fn renew(name: &str, layout: &Layout) -> Result<()> {
         return Ok(());
     }
     let (from, to) = (leases::with(&plan, &before), leases::with(&plan, &after));
-    if from != to {
+    if from.links != to.links {
         network::readdress(&links(&from), &links(&to), &netns)?;
         let addresses = to.addresses();
         instances::update(layout, |list| {
@@ -76,10 +78,16 @@ pub fn renew(name: &str, layout: &Layout) -> Result<()> {
         })?;
     }
     leases::write(layout, name, &after)?;
-    if from != to {
+    if from.links != to.links {
         names::change(layout, &from, &to)?;
     }
-    words.iter().try_for_each(|line| logs::say(name, layout, line))
+    if from.sandbox.files != to.sandbox.files {
+        words.extend(leases::resolver_of(&to).map(|text| format!("<5>/etc/resolv.conf says now: {text}")));
+    }
+    words.iter().try_for_each(|line| logs::say(name, layout, line))?;
+    // Last, as a payload may have put something else there, which stays.
+    let top = target.proc("root", OFlags::PATH | OFlags::DIRECTORY)?;
+    rewrite(top.as_fd(), &from, &to)
 }
 
 fn told(link: &Link, lease: &Lease, step: &Step) -> Option<String> {

@@ -17,7 +17,7 @@ pub const UNREACHABLE: &str =
 
 /// Does the definition ask for them?
 pub fn are_wanted(definition: &Definition) -> bool {
-    definition.dns.servers.contains(&DnsServer::Host)
+    definition.dns.servers().contains(&DnsServer::Host)
 }
 
 /// Those of /etc/resolv.conf. A resolver on loopback answers nobody but the host: in place of systemd-resolved's come the

@@ -1,12 +1,12 @@
 //! What a DHCP server has said, and how long it holds. Whoever is on the wire may be that server: nothing of it is taken but
-//! addresses and numbers, and these are looked at.
+//! addresses, numbers and names of domains, and these are looked at.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::definition::types::{Cidr, not_a_host};
+use crate::definition::types::{Cidr, is_domain, not_a_host};
 use crate::error::{Context, Error, Result};
 use crate::file;
 use crate::layout::Layout;
@@ -19,12 +19,18 @@ const LARGEST: u64 = 1 << 20;
 const SHORTEST: u32 = 2 * LEASE_PERIOD as u32;
 /// RFC 2131, section 3.3: for ever.
 const ENDLESS: u32 = u32::MAX;
+/// resolv.conf(5): further ones are never asked.
+const MOST_SERVERS: usize = 3;
+/// Of resolv.conf(5) before glibc 2.26.
+const MOST_DOMAINS: usize = 6;
+/// musl reads lines of 254 bytes, and "search" is one of the words.
+const LONGEST_SEARCH: usize = 240;
 
 /// By the name of the link.
 pub type Leases = BTreeMap<String, Lease>;
 
 /// What was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// With the prefix of its network.
     pub address: Cidr,
@@ -32,6 +38,10 @@ pub struct Given {
     pub router: Option<Ipv4Addr>,
     /// So long is it the container's.
     pub seconds: u32,
+    /// Who answers questions for names.
+    pub servers: Vec<Ipv4Addr>,
+    /// Where names without a dot are looked up.
+    pub search: Vec<String>,
 }
 
 /// What one link has.
@@ -40,6 +50,10 @@ pub struct Lease {
     /// With the prefix of its network.
     pub address: Cidr,
     router: Option<Ipv4Addr>,
+    #[serde(default)]
+    servers: Vec<Ipv4Addr>,
+    #[serde(default)]
+    search: Vec<String>,
     seconds: u32,
     /// When, in seconds since the host has booted.
     obtained: u64,
@@ -83,18 +97,44 @@ impl Given {
             return Err(Error::failed(text));
         }
         let address = Cidr { address: IpAddr::V4(ip), prefix: u8::try_from(prefix).map_err(Error::failed)? };
+        if address.why_not().is_some() {
+            return Err(wrong("address"));
+        }
         if router == Some(ip) || (prefix < 32 && router.is_some_and(|router| !address.contains(IpAddr::V4(router)))) {
             return Err(wrong("router"));
         }
-        Ok(Self { address, router, seconds })
+        // Not worth the address: of these what cannot be is left out.
+        let servers = value("dns").unwrap_or_default().split_whitespace().filter_map(|text| text.parse().ok());
+        let servers = first_of(servers.filter(host), MOST_SERVERS);
+        let search = value("search").map(domains).filter(|list| !list.is_empty());
+        let search = search.unwrap_or_else(|| value("domain").map(domains).unwrap_or_default());
+        Ok(Self { address, router, seconds, servers, search })
     }
+}
+
+/// Each once.
+fn first_of<T: PartialEq>(items: impl Iterator<Item = T>, most: usize) -> Vec<T> {
+    let mut list = Vec::new();
+    for item in items {
+        if list.len() < most && !list.contains(&item) {
+            list.push(item);
+        }
+    }
+    list
+}
+
+fn domains(text: &str) -> Vec<String> {
+    /// busybox puts it in the place of a name that it refuses.
+    const REFUSED: &str = "bad";
+    let words = text.split_whitespace().map(|word| word.strip_suffix('.').unwrap_or(word).to_owned());
+    first_of(words.filter(|word| word != REFUSED && is_domain(word)), MOST_DOMAINS)
 }
 
 impl Lease {
     /// Of this moment.
     pub fn new(given: Given, now: u64) -> Self {
-        let Given { address, router, seconds } = given;
-        Self { address, router, seconds, obtained: now, in_force: true, told: false }
+        let Given { address, router, seconds, servers, search } = given;
+        Self { address, router, servers, search, seconds, obtained: now, in_force: true, told: false }
     }
 
     /// Half of it is over, or the next look would come late.
@@ -124,16 +164,44 @@ impl Lease {
 /// The plan as it runs: links have what they were given, and the first router where none is named.
 pub fn with(plan: &Plan, leases: &Leases) -> Plan {
     let mut plan = plan.clone();
+    let (mut servers, mut search) = (Vec::new(), Vec::new());
     let mut routed = plan.links.iter().flat_map(|link| &link.gateways).any(IpAddr::is_ipv4);
     for link in plan.links.iter_mut().filter(|link| link.awaits_lease()) {
         let Some(lease) = leases.get(&link.name).filter(|lease| lease.in_force) else { continue };
         link.addresses.insert(0, lease.address);
+        servers.extend(&lease.servers);
+        search.extend(&lease.search);
         if let (Some(router), false) = (lease.router, routed) {
             link.gateways.push(router.into());
             routed = true;
         }
     }
+    let (servers, search) = (first_of(servers.into_iter(), MOST_SERVERS), first_of(search.into_iter(), MOST_DOMAINS));
+    for file in plan.sandbox.files.iter_mut().filter(|file| file.leased) {
+        file.content += &resolver(&servers, &search, &file.content);
+    }
     plan
+}
+
+/// What resolv.conf(5) says by leases; domains that the definition names are the ones to search.
+fn resolver(servers: &[Ipv4Addr], search: &[&String], own: &str) -> String {
+    let mut text: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
+    let mut line = String::new();
+    for domain in search.iter().filter(|_| !own.lines().any(|line| line.starts_with("search "))) {
+        if line.len() + domain.len() < LONGEST_SEARCH {
+            line += &format!(" {domain}");
+        }
+    }
+    if !line.is_empty() {
+        text += &format!("search{line}\n");
+    }
+    text
+}
+
+/// The generated file that goes on with what leases say, without comments.
+pub fn resolver_of(plan: &Plan) -> Option<String> {
+    let file = plan.sandbox.files.iter().find(|file| file.leased)?;
+    Some(file.content.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("; "))
 }
 
 /// The same by the file.
@@ -176,6 +244,8 @@ mod tests {
         for (from, to) in [
             ("10.5.0.20", "224.0.0.1"),
             ("10.5.0.20", "127.0.0.1"),
+            ("10.5.0.20", "10.5.0.255"),
+            ("10.5.0.20", "10.5.0.0"),
             ("10.5.0.20", "10.5.0.20\u{1b}[2J"),
             ("10.5.0.20", "10.5.0.1"),
             ("255.255.255.0", "255.0.255.0"),
@@ -192,12 +262,80 @@ mod tests {
     }
 
     #[test]
+    fn of_servers_and_domains_what_cannot_be_is_left_out() {
+        let given = |lines: &str| Given::parse(&(GOOD.to_owned() + lines)).unwrap();
+        let search = |lines: &str| given(lines).search;
+        let ip = |last| Ipv4Addr::new(10, 5, 0, last);
+        assert_eq!(given("").servers, Vec::<Ipv4Addr>::new());
+        let many = "dns=10.5.0.1 127.0.0.1 10.5.0.1 x 0.0.0.0 224.0.0.1 fd00::1 10.5.0.2 10.5.0.3 10.5.0.4\n";
+        assert_eq!(given(many).servers, [ip(1), ip(2), ip(3)]);
+        assert_eq!(search("domain=lab.example\n"), ["lab.example"]);
+        assert_eq!(search("domain=lab.example\nsearch=a.example b.example. a.example\n"), ["a.example", "b.example"]);
+        assert_eq!(search("domain=lab.example\nsearch=a;b \u{1b}[2J\n"), ["lab.example"]);
+        for refused in ["bad", "-x", "a..b", "a_b", "a\u{7f}b", "é", "..", &"x".repeat(64), &"x.".repeat(150)] {
+            assert_eq!(search(&format!("domain={refused}\n")), [""; 0], "{refused}");
+        }
+        assert_eq!(search("domain=a b c d e f g h\n").len(), MOST_DOMAINS);
+    }
+
+    #[test]
+    fn a_container_asks_those_that_its_leases_name() {
+        let link = |name: &str| crate::plan::Link {
+            name: name.to_owned(),
+            dhcp: crate::plan::Dhcp::Host,
+            ..crate::plan::Link::default()
+        };
+        let plan = |own: &str| {
+            let mut plan = Plan::example("web");
+            plan.links = vec![link("eth0"), link("eth1")];
+            plan.sandbox.files = vec![crate::plan::FileSource {
+                target: "/etc/resolv.conf".to_owned(),
+                content: format!("# soute\n{own}"),
+                after_image: false,
+                kept: false,
+                leased: true,
+            }];
+            plan
+        };
+        let lease = |lines: &str| Lease::new(Given::parse(&(GOOD.to_owned() + lines)).unwrap(), 1000);
+        let first = lease("dns=10.5.0.1 10.5.0.2\nsearch=a.example b.example\n");
+        let second = lease("dns=10.5.0.2 10.6.0.1 10.6.0.2\ndomain=b.example\n");
+        let lost = Lease { in_force: false, ..first.clone() };
+        let content = |own: &str, leases: &[(&str, &Lease)]| {
+            let leases = leases.iter().map(|(link, lease)| ((*link).to_owned(), (*lease).clone())).collect();
+            with(&plan(own), &leases).sandbox.files.remove(0).content
+        };
+        assert_eq!(
+            content("options edns0\n", &[("eth0", &first)]),
+            "# soute\noptions edns0\nnameserver 10.5.0.1\nnameserver 10.5.0.2\nsearch a.example b.example\n"
+        );
+        assert_eq!(
+            content("search own.example\n", &[("eth0", &first), ("eth1", &second)]),
+            "# soute\nsearch own.example\nnameserver 10.5.0.1\nnameserver 10.5.0.2\nnameserver 10.6.0.1\n"
+        );
+        assert_eq!(
+            content("", &[("eth0", &lost), ("eth1", &second)]),
+            "# soute\nnameserver 10.5.0.2\nnameserver 10.6.0.1\nnameserver 10.6.0.2\nsearch b.example\n"
+        );
+        assert_eq!(content("", &[("eth0", &lost)]), "# soute\n");
+        let long = lease(&format!("search={0}.a {0}.b {0}.c {0}.d\n", "x".repeat(60)));
+        assert!(content("", &[("eth0", &long)]).lines().all(|line| line.len() < 255));
+    }
+
+    #[test]
+    fn what_an_older_soute_has_noted_is_read() {
+        let noted = r#"{"eth0":{"address":"10.5.0.20/24","router":"10.5.0.1","seconds":3600,"obtained":1000,"in_force":true,"told":false}}"#;
+        let leases: Leases = serde_json::from_str(noted).unwrap();
+        assert_eq!(leases["eth0"], Lease::new(Given::parse(GOOD).unwrap(), 1000));
+    }
+
+    #[test]
     fn leases_are_renewed_at_their_half_kept_in_silence_and_lost_in_the_end() {
         let given = Given::parse(GOOD).unwrap();
-        let lease = Lease::new(given, 1000);
+        let lease = Lease::new(given.clone(), 1000);
         assert!(!lease.is_due(1000 + 1799) && lease.is_due(1000 + 1800));
-        assert!(Lease::new(Given { seconds: 120, ..given }, 1000).is_due(1046));
-        assert!(!Lease::new(Given { seconds: ENDLESS, ..given }, 1000).is_due(u64::MAX));
+        assert!(Lease::new(Given { seconds: 120, ..given.clone() }, 1000).is_due(1046));
+        assert!(!Lease::new(Given { seconds: ENDLESS, ..given.clone() }, 1000).is_due(u64::MAX));
         let (kept, step) = lease.step(Err("silence".into()), 3000);
         assert_eq!(step, Step::Silence("silence".into()));
         assert_eq!(kept.step(Err("silence".into()), 4000), (kept.clone(), Step::Nothing));
@@ -205,7 +343,9 @@ mod tests {
         assert_eq!((step, lost.in_force), (Step::Lost("silence".into()), false));
         assert_eq!(lost.step(Err("silence".into()), 9999), (lost.clone(), Step::Nothing));
         assert!(lost.is_due(4601));
-        assert_eq!(lost.step(Ok(given), 5000), (Lease::new(given, 5000), Step::Given));
-        assert_eq!(lease.step(Ok(given), 3000), (Lease::new(given, 3000), Step::Nothing));
+        assert_eq!(lost.step(Ok(given.clone()), 5000), (Lease::new(given.clone(), 5000), Step::Given));
+        assert_eq!(lease.step(Ok(given.clone()), 3000), (Lease::new(given.clone(), 3000), Step::Nothing));
+        let other = Given { servers: vec![Ipv4Addr::new(10, 5, 0, 1)], ..given };
+        assert_eq!(lease.step(Ok(other.clone()), 3000), (Lease::new(other, 3000), Step::Nothing));
     }
 }

@@ -16,7 +16,7 @@ fn container(name: &str, links: &[(&str, &[&str])], hosts: &str) -> Plan {
         })
         .collect();
     let (target, content) = ("/etc/hosts".to_owned(), hosts.to_owned());
-    plan.sandbox.files = vec![FileSource { target, content, after_image: true, kept: true }];
+    plan.sandbox.files = vec![FileSource { target, content, after_image: true, kept: true, leased: false }];
     plan
 }
 

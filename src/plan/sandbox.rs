@@ -270,6 +270,9 @@ pub struct FileSource {
     /// It also says what others are called, which is kept up to date.
     #[serde(default)]
     pub kept: bool,
+    /// It goes on with what leases say, see [`crate::instances::leases::with`].
+    #[serde(default)]
+    pub leased: bool,
 }
 
 #[cfg(test)]

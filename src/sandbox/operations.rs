@@ -174,6 +174,7 @@ mod tests {
             content: String::new(),
             after_image: false,
             kept: false,
+            leased: false,
         }];
         let sandbox = Sandbox { mounts: vec![at("/run")], files, ..Sandbox::example() };
         assert_eq!(order(&sandbox)[4..7], ["/run", "/run/host", "/etc/resolv.conf"]);

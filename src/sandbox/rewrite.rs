@@ -46,7 +46,9 @@ fn open(top: BorrowedFd<'_>, index: usize, plan: &Plan) -> Result<OwnedFd> {
 /// What the image says stays in front. Never empty in between: who reads it meanwhile finds names.
 fn replace(mut file: File, old: &FileSource, new: &FileSource) -> Result<()> {
     let mut text = String::new();
-    (&mut file).take(LARGEST).read_to_string(&mut text)?;
+    if old.after_image {
+        (&mut file).take(LARGEST).read_to_string(&mut text)?;
+    }
     let (old_text, new_text) = (old.content.as_str(), new.content.as_str());
     let (longer, shorter) = if old_text.len() > new_text.len() { (old_text, new_text) } else { (new_text, old_text) };
     let before = match old.after_image {

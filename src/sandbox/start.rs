@@ -142,7 +142,7 @@ impl Payload {
         refuse()?;
         drop(asked);
         if dhcp::is_asked(plan) {
-            let leased = dhcp::begin(layout, plan, &self.open("ns/net")?)?;
+            let leased = dhcp::begin(layout, plan, &self.open("ns/net")?, &self.open("root")?)?;
             self.announce(layout, &leased)?;
         }
         Ok(())

@@ -3,7 +3,12 @@
 use crate::lab::Lab;
 use crate::lab::script::{both, run};
 
-both!(a_lease_is_taken_shown_renewed_and_lost, silence_fails_a_start_in_a_bounded_time, the_image_may_ask_itself);
+both!(
+    a_lease_is_taken_shown_renewed_and_lost,
+    its_name_servers_are_asked_as_long_as_it_holds,
+    silence_fails_a_start_in_a_bounded_time,
+    the_image_may_ask_itself,
+);
 
 /// serve NET LINE…: a server on a bridge of its own, which gives .20 to .29.
 const SERVER: &str = r#"
@@ -52,6 +57,14 @@ fn a_lease_is_taken_shown_renewed_and_lost(lab: &Lab) {
         # What was given is as it should be.
         soute verify leased
         soute diff leased
+        # And what somebody has taken away inside is told.
+        inside leased route delete default
+        has "$(fails 7 soute verify leased | tr -s ' ')" "network.eth0.gateway drift default via 10.91.0.1 gone"
+        inside leased address delete $address/24 dev eth0
+        has "$(fails 7 soute verify leased | tr -s ' ')" "network.eth0.address drift $address/24 fd00:91::9/64 fd00:91::9/64"
+        inside leased address add $address/24 dev eth0
+        inside leased route add default via 10.91.0.1
+        soute verify leased
         soute audit leased >/dev/null
         is 600 "$(stat -c %a /run/soute/state/leased/leases.json)"
         is active "$(systemctl is-active soute-dhcp@leased.timer)"
@@ -107,6 +120,82 @@ fn a_lease_is_taken_shown_renewed_and_lost(lab: &Lab) {
         soon eval '[ "$(systemctl is-active soute-dhcp@leased.timer)" = inactive ]'
         kill $server
         ip link delete br-d91"#;
+    run(lab, &[SERVER, script].concat());
+}
+
+fn its_name_servers_are_asked_as_long_as_it_holds(lab: &Lab) {
+    let script = r#"
+        bridge 94
+        serve 94 'option dns 10.94.0.1 127.0.0.1 10.94.0.2' 'option domain lab.example' 'option lease 240'
+        link='[[network]]' bridge='bridge = "br-d94"' dhcp='address = "dhcp"'
+        resolver() { soute exec ${1:-asks} -- cat /etc/resolv.conf | grep -v '^#' | xargs; }
+        again() {
+            kill $server; wait $server || true
+            serve 94 "$@"
+            age asks 130
+            systemctl start soute-dhcp@asks.service
+        }
+        said() { soute logs asks | grep -c "$1" || true; }
+        define asks "$link" "$bridge" "$dhcp"
+        soute check asks
+        # There before the payload is.
+        define reads 'command = ["sh", "-c", "cat /etc/resolv.conf; sleep infinity"]' "$link" "$bridge" "$dhcp"
+        soute start asks reads
+        is "nameserver 10.94.0.1 nameserver 10.94.0.2 search lab.example" "$(resolver)"
+        soon eval 'soute logs reads | grep "nameserver 10.94.0.2" >/dev/null'
+        soute verify asks
+        soute diff asks
+        soute audit asks >/dev/null
+        # Those of the definition, if it says so; and the image's.
+        define own 'dns.servers = "10.0.0.9"' "$link" "$bridge" "$dhcp"
+        define none 'dns.servers = []' "$link" "$bridge" "$dhcp"
+        soute start own none
+        is "nameserver 10.0.0.9" "$(resolver own)"
+        fails 1 soute exec none -- cat /etc/resolv.conf >/dev/null
+        soute stop own none reads
+        # What is changed live is changed beside it; then the definition's own, and back.
+        define asks 'dns.options = "edns0"' 'dns.search = "own.example"' "$link" "$bridge" "$dhcp"
+        soute apply asks >/dev/null
+        is "search own.example options edns0 nameserver 10.94.0.1 nameserver 10.94.0.2" "$(resolver)"
+        define asks 'dns.servers = "10.0.0.9"' "$link" "$bridge" "$dhcp"
+        soute apply asks >/dev/null
+        is "nameserver 10.0.0.9" "$(resolver)"
+        define asks "$link" "$bridge" "$dhcp"
+        soute apply asks >/dev/null
+        is "nameserver 10.94.0.1 nameserver 10.94.0.2 search lab.example" "$(resolver)"
+        is "" "$(soute diff asks)"
+        # A renewal brings other ones, and says so once. Of what nobody could be called nothing is taken.
+        pid=$(pid asks) address=$(addresses asks)
+        again 'option dns 10.94.0.7' 'option search a.example b.example' 'option domain lab.example' 'option lease 240'
+        is "nameserver 10.94.0.7 search a.example b.example" "$(resolver)"
+        again 'option dns 10.94.0.7' 'option domain -no;name' 'option lease 240'
+        is "nameserver 10.94.0.7" "$(resolver)"
+        age asks 130
+        systemctl start soute-dhcp@asks.service
+        soon eval '[ "$(said "resolv.conf says now: nameserver 10.94.0.7; search a.example b.example")" = 1 ]'
+        soon eval '[ "$(said "resolv.conf says now: nameserver 10.94.0.7$")" = 1 ]'
+        is "$address" "$(addresses asks)"
+        # Whatever a payload has written there.
+        soute exec asks -- sh -c 'head -c 3000 /dev/urandom >/etc/resolv.conf'
+        again 'option dns 10.94.0.8' 'option lease 240'
+        is "nameserver 10.94.0.8" "$(resolver)"
+        # Leases as an older soute has noted them.
+        sed -i 's/"servers":\[[^]]*],"search":\[[^]]*],//' /run/soute/state/asks/leases.json
+        lacks "$(cat /run/soute/state/asks/leases.json)" 10.94.0.8
+        age asks 130
+        systemctl start soute-dhcp@asks.service
+        is "nameserver 10.94.0.8" "$(resolver)"
+        # They go with the lease.
+        kill $server; wait $server || true
+        age asks 130
+        sed -i 's/"seconds":[0-9]*/"seconds":1/' /run/soute/state/asks/leases.json
+        systemctl start soute-dhcp@asks.service
+        is "" "$(resolver)"
+        has "$(soute exec asks -- cat /etc/resolv.conf)" "kept up to date by soute"
+        is $pid "$(pid asks)"
+        soute verify asks
+        soute stop asks
+        ip link delete br-d94"#;
     run(lab, &[SERVER, script].concat());
 }
 

@@ -252,7 +252,7 @@ fn vlans(s: &mut Subject<'_>, link: &Network, at: &str) {
 
 fn resolver(s: &mut Subject<'_>) {
     let dns = &s.definition.dns;
-    if dns.servers.len() > 3 {
+    if dns.servers().len() > 3 {
         let fault = wrong("resolv.conf(5) has three servers, further ones are never asked").warning();
         s.say(&["dns", "servers"], fault);
     }
@@ -264,7 +264,8 @@ fn resolver(s: &mut Subject<'_>) {
             }
         }
     }
-    let silent = dns.servers.is_empty() && (!dns.search.is_empty() || !dns.options.is_empty());
+    let leased = dns.servers.is_none() && s.definition.is_leased();
+    let silent = dns.servers().is_empty() && !leased && (!dns.search.is_empty() || !dns.options.is_empty());
     if silent && find(s.root, &["dns"]).is_some() && !s.refused.contains("dns.servers") {
         let fault = wrong("without servers the image's resolv.conf is left alone").help("add servers").warning();
         s.say(&["dns"], fault);

@@ -297,6 +297,11 @@ impl Definition {
         self.usual_capabilities().changed(&change.add, &change.drop)
     }
 
+    /// Whether the host asks a DHCP server for addresses of its.
+    pub fn is_leased(&self) -> bool {
+        self.init != Init::Image && self.network.iter().any(Network::asks_dhcp)
+    }
+
     /// `limits.swap`; as much as memory, so that "256M" is not a hog with gigabytes of swap.
     pub fn swap(&self) -> SizeOrShare {
         self.limits.swap.unwrap_or(self.limits.memory)

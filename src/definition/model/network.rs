@@ -147,10 +147,19 @@ pub struct Route {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Dns {
-    /// Name servers, or "host" for those that the host asks; with none the image's file is left alone.
-    pub servers: List<DnsServer>,
+    /// Name servers, or "host" for those that the host asks. With an empty list the image's file is left alone; without one a
+    /// DHCP server may name them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub servers: Option<List<DnsServer>>,
     /// Domains to search.
     pub search: StringList,
     /// Options of resolv.conf(5).
     pub options: StringList,
+}
+
+impl Dns {
+    /// Those that are written down.
+    pub fn servers(&self) -> &[DnsServer] {
+        self.servers.as_deref().map_or(&[], Vec::as_slice)
+    }
 }

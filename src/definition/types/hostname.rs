@@ -16,6 +16,11 @@ impl Hostname {
     }
 }
 
+/// Whether it is the name of a domain, without the last dot.
+pub(crate) fn is_domain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
 fn is_label(label: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     !label.is_empty()

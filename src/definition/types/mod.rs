@@ -49,6 +49,7 @@ pub use dependency::{Dependency, LATE_TARGETS};
 pub use device::{DeviceAccess, DevicePath};
 pub use dns_server::DnsServer;
 pub use environment::{EnvironmentFile, EnvironmentName};
+pub(crate) use hostname::is_domain;
 pub use hostname::{Hostname, Timezone};
 pub use image::{ImageDigest, ImageSource};
 pub use interface::InterfaceName;

@@ -101,22 +101,25 @@ pub fn files(definition: &Definition, facts: &Facts) -> Vec<FileSource> {
     let hostname = super::hostname(definition, facts);
     let mut files = Vec::new();
     let bridged = definition.network.iter().any(|network| network.bridge.is_some());
-    let covered = definition.mount.iter().any(|mount| mount.target.as_str() == "/etc/hosts");
+    let covered = is_covered(definition, "/etc/hosts");
     if (bridged && !covered) || !definition.hosts.is_empty() {
         let kept = bridged && !covered;
         let content = hosts(definition, (!kept).then_some(&hostname));
-        files.push(FileSource { target: "/etc/hosts".to_owned(), content, after_image: true, kept });
+        files.push(FileSource { kept, after_image: true, ..generated("/etc/hosts", content) });
     }
-    let generated =
-        |target: &str, content| FileSource { target: target.to_owned(), content, after_image: false, kept: false };
-    let servers: Vec<_> = definition.dns.servers.iter().flat_map(|server| server.addresses(&facts.resolvers)).collect();
-    if !servers.is_empty() {
-        files.push(generated("/etc/resolv.conf", resolv_conf(&servers, &definition.dns)));
-    }
+    files.extend(resolver(definition, facts));
     if definition.init == Init::Image {
         files.push(generated("/etc/hostname", format!("{hostname}\n")));
     }
     files
+}
+
+fn generated(target: &str, content: String) -> FileSource {
+    FileSource { target: target.to_owned(), content, after_image: false, kept: false, leased: false }
+}
+
+fn is_covered(definition: &Definition, target: &str) -> bool {
+    definition.mount.iter().any(|mount| mount.target.as_str() == target)
 }
 
 /// Its own names as well, where they are not among those of all on its bridges.
@@ -127,6 +130,21 @@ fn hosts(definition: &Definition, hostname: Option<&String>) -> String {
     let named = named.flat_map(|(name, list)| list.iter().map(move |address| format!("{}\t{name}\n", address.0)));
     own.chain(named).collect()
 }
+
+/// /etc/resolv.conf, if it is not the image's.
+fn resolver(definition: &Definition, facts: &Facts) -> Option<FileSource> {
+    const TARGET: &str = "/etc/resolv.conf";
+    let dns = &definition.dns;
+    let servers: Vec<_> = dns.servers().iter().flat_map(|server| server.addresses(&facts.resolvers)).collect();
+    if !servers.is_empty() {
+        return Some(generated(TARGET, resolv_conf(&servers, dns)));
+    }
+    let leased = dns.servers.is_none() && definition.is_leased() && !is_covered(definition, TARGET);
+    leased.then(|| FileSource { leased, ..generated(TARGET, LEASED.to_owned() + &resolv_conf(&[], dns)) })
+}
+
+/// Who reads it finds out whose words follow.
+const LEASED: &str = "# What DHCP servers say, kept up to date by soute:\n";
 
 fn resolv_conf(servers: &[IpAddr], dns: &model::Dns) -> String {
     let servers = servers.iter().map(|server| format!("nameserver {server}\n"));

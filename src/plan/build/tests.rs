@@ -244,6 +244,25 @@ fn generated_files_say_what_is_declared() {
 }
 
 #[test]
+fn leases_go_on_where_a_definition_names_no_servers() {
+    let link = "[[network]]\nkind = \"macvlan\"\nparent = \"eth0\"\naddress = \"dhcp\"\n";
+    let files = |text: &str| {
+        let files = plan(&format!("{text}{link}")).sandbox.files;
+        files.into_iter().map(|file| (file.target, file.content, file.leased)).collect::<Vec<_>>()
+    };
+    let resolver = |content: &str, leased| vec![("/etc/resolv.conf".to_owned(), content.to_owned(), leased)];
+    let comment = "# What DHCP servers say, kept up to date by soute:\n";
+    assert_eq!(files(""), resolver(comment, true));
+    assert_eq!(files("dns.search = \"lan\"\n"), resolver(&format!("{comment}search lan\n"), true));
+    assert_eq!(files("dns.servers = \"10.0.0.1\"\n"), resolver("nameserver 10.0.0.1\n", false));
+    // Said to be none, covered by a mount, or asked for by the image itself.
+    assert_eq!(files("dns.servers = []\n"), []);
+    assert_eq!(files("mount = [{ type = \"tmpfs\", target = \"/etc/resolv.conf\" }]\n"), []);
+    let boots: Vec<_> = files("init = \"image\"\n").into_iter().map(|file| file.0).collect();
+    assert_eq!(boots, ["/etc/hostname"]);
+}
+
+#[test]
 fn a_plan_survives_its_snapshot() {
     let state = tempfile::tempdir().unwrap();
     let plan = plan("[[network]]\nbridge = \"br0\"\naddress = [\"10.88.0.10/24\", \"fd00:88::10/64\"]");
