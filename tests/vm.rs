@@ -396,6 +396,7 @@ fn a_vlan_is_a_bridge_of_its_own() {
     report.is("vlan same", "yes yes");
     report.is("vlan other", "no no no no");
     report.is("vlan trunk", "yes yes");
+    report.is("vlan address", "1 1");
     report.is("vlan spoofed", "no");
     report.is("vlan bridges", "1 1 3");
     for members in ["1PE", "20PE", "30PE", "20 30"] {

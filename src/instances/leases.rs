@@ -10,7 +10,7 @@ use crate::definition::types::{Cidr, is_domain, not_a_host};
 use crate::error::{Context, Error, Result};
 use crate::file;
 use crate::layout::Layout;
-use crate::plan::{LEASE_PERIOD, Plan};
+use crate::plan::{LEASE_PERIOD, Link, Plan, Route};
 
 const FILE: &str = "leases.json";
 /// Far above what is written.
@@ -21,6 +21,8 @@ const SHORTEST: u32 = 2 * LEASE_PERIOD as u32;
 const ENDLESS: u32 = u32::MAX;
 /// resolv.conf(5): further ones are never asked.
 const MOST_SERVERS: usize = 3;
+/// RT_TABLE_MAIN
+const MAIN_TABLE: u32 = 254;
 /// Of resolv.conf(5) before glibc 2.26.
 const MOST_DOMAINS: usize = 6;
 /// musl reads lines of 254 bytes, and "search" is one of the words.
@@ -165,7 +167,7 @@ impl Lease {
 pub fn with(plan: &Plan, leases: &Leases) -> Plan {
     let mut plan = plan.clone();
     let (mut servers, mut search) = (Vec::new(), Vec::new());
-    let mut routed = plan.links.iter().flat_map(|link| &link.gateways).any(IpAddr::is_ipv4);
+    let mut routed = plan.links.iter().any(has_default);
     for link in plan.links.iter_mut().filter(|link| link.awaits_lease()) {
         let Some(lease) = leases.get(&link.name).filter(|lease| lease.in_force) else { continue };
         link.addresses.insert(0, lease.address);
@@ -181,6 +183,13 @@ pub fn with(plan: &Plan, leases: &Leases) -> Plan {
         file.content += &resolver(&servers, &search, &file.content);
     }
     plan
+}
+
+/// An IPv4 one, beside which the kernel takes no other.
+fn has_default(link: &Link) -> bool {
+    let usual = |route: &Route| route.metric.unwrap_or(0) == 0 && route.table.is_none_or(|table| table == MAIN_TABLE);
+    let is_default = |route: &Route| route.to.prefix == 0 && route.to.address.is_ipv4() && usual(route);
+    link.gateways.iter().any(IpAddr::is_ipv4) || link.routes.iter().any(is_default)
 }
 
 /// What resolv.conf(5) says by leases; domains that the definition names are the ones to search.
@@ -318,6 +327,17 @@ mod tests {
             "# soute\nnameserver 10.5.0.2\nnameserver 10.6.0.1\nnameserver 10.6.0.2\nsearch b.example\n"
         );
         assert_eq!(content("", &[("eth0", &lost)]), "# soute\n");
+        // A router is taken where the definition has none; a second one of a lease is not.
+        let routers = |route: Option<Route>| {
+            let leases = ["eth0", "eth1"].map(|link| (link.to_owned(), first.clone())).into();
+            let mut plan = plan("");
+            plan.links[1].routes.extend(route);
+            with(&plan, &leases).links.iter().map(|link| link.gateways.len()).collect::<Vec<_>>()
+        };
+        let default = Route { to: "0.0.0.0/0".parse().unwrap(), via: None, metric: None, table: None };
+        assert_eq!(routers(None), [1, 0]);
+        assert_eq!(routers(Some(Route { metric: Some(5), ..default.clone() })), [1, 0]);
+        assert_eq!(routers(Some(default)), [0, 0]);
         let long = lease(&format!("search={0}.a {0}.b {0}.c {0}.d\n", "x".repeat(60)));
         assert!(content("", &[("eth0", &long)]).lines().all(|line| line.len() < 255));
     }

@@ -31,6 +31,12 @@ done
 inside vlan-trunk ip route add 10.66.0.4 dev eth0.20 src 10.66.0.120
 inside vlan-trunk ip route add 10.66.0.5 dev eth0.30 src 10.66.0.130
 say "vlan trunk" "$(reaches vlan-trunk 10.66.0.4) $(reaches vlan-trunk 10.66.0.5)"
+# Another VLAN has addresses of its own.
+link vlan-d 3 "vlan = 30"
+mac() { inside "$1" ip -o link show eth0 | sed 's/.*ether \([^ ]*\).*/\1/'; }
+asks() { inside "$1" ping -c 1 -W 10 -q 10.66.0.3 >/dev/null; inside "$1" ip neighbour show 10.66.0.3 | grep -c "$(mac "$2")"; }
+say "vlan address" "$(asks vlan-b vlan-a) $(asks vlan-c vlan-d)"
+soute rm --force vlan-d
 inside vlan-b ip link set eth0 address 02:00:00:00:00:66
 say "vlan spoofed" "$(reaches vlan-b 10.66.0.3 1)"
 say "vlan members" "$(bridge -j vlan show | python3 -c '

@@ -13,6 +13,7 @@ mod process;
 mod publish;
 mod replicas;
 mod resources;
+mod routes;
 mod systemd;
 mod weakened;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Subject, find, wrong};
+use super::{Subject, find, routes, wrong};
 use crate::definition::model::{Init, Network, NetworkKind, NetworkNamespace};
 use crate::definition::types::not_a_host;
 use crate::definition::types::{Cidr, LinkAddress};
@@ -25,7 +25,7 @@ pub(super) fn check(s: &mut Subject<'_>) {
         let at = index.to_string();
         medium(s, link, &at);
         gateways(s, link, &at, &mut routers);
-        routes(s, link, &at);
+        routes::check(s, link, &at);
         vlans(s, link, &at);
         leased(s, link, &at);
         if link.kind != NetworkKind::Bridge && link.rate.is_some_and(|rate| rate.r#in.value().is_some()) {
@@ -38,6 +38,7 @@ pub(super) fn check(s: &mut Subject<'_>) {
             s.say(&["network", &at, "mtu"], if least > 68 { fault.help("IPv6 needs at least 1280") } else { fault });
         }
     }
+    routes::unique(s);
     resolver(s);
 }
 
@@ -159,17 +160,11 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// Whether the link can send to `address` without a router: it is in one of its networks, or a route says so.
-fn is_neighbour(link: &Network, address: IpAddr) -> bool {
+pub(super) fn is_neighbour(link: &Network, address: IpAddr) -> bool {
     let mut direct = link.routes.iter().filter(|route| route.via.is_none());
     is_link_local(address)
         || link.addresses().any(|cidr| cidr.contains(address))
         || direct.any(|route| Cidr { address: route.to.address, prefix: route.to.prefix }.contains(address))
-}
-
-/// What the kernel takes for no router: the first address and the last of an IPv4 network of the link's.
-fn not_a_neighbour(link: &Network, address: IpAddr) -> Option<&'static str> {
-    let mut nets = link.addresses().filter(|cidr| address.is_ipv4() && cidr.contains(address));
-    nets.find_map(|cidr| Cidr { address, prefix: cidr.prefix }.why_not())
 }
 
 /// An address without a network, /32 or /128: its gateway is told to be on the link.
@@ -192,42 +187,13 @@ fn gateways(s: &mut Subject<'_>, link: &Network, at: &str, routers: &mut BTreeMa
             s.say(&path, fault.help("use routes for other networks"));
         } else if let Some(what) = not_a_host(gateway) {
             s.say(&path, wrong(format!("{gateway} cannot be a gateway: it is {what}")));
-        } else if let Some(what) = not_a_neighbour(link, gateway) {
+        } else if let Some(what) = routes::not_a_router(link, gateway) {
             s.say(&path, wrong(format!("{gateway} cannot be a gateway: it is {what}")));
         } else if link.addresses().any(|cidr| cidr.address == gateway) {
             s.say(&path, wrong(format!("{gateway} is the container's own address")));
         } else if addresses_known && !is_neighbour(link, gateway) && !is_alone(link, gateway) {
             let fault = wrong(format!("{gateway} is in none of the networks of this link's addresses"));
             s.say(&path, fault.related(s.origin(&["network", at, "address"]), "the addresses are here"));
-        }
-    }
-}
-
-fn routes(s: &mut Subject<'_>, link: &Network, at: &str) {
-    for (place, route) in link.routes.iter().enumerate() {
-        let place = place.to_string();
-        if route.table == Some(0) {
-            s.say(&["network", at, "routes", &place, "table"], wrong("routing tables are counted from 1"));
-        }
-        let again = link
-            .routes
-            .iter()
-            .take_while(|other| !std::ptr::eq(*other, route))
-            .any(|other| (other.to, other.metric, other.table) == (route.to, route.metric, route.table));
-        if again {
-            s.say(&["network", at, "routes", &place, "to"], wrong(format!("there are two routes to {}", route.to)));
-        }
-        let Some(via) = route.via else { continue };
-        let path = ["network", at, "routes", place.as_str(), "via"];
-        if via.is_ipv4() != route.to.address.is_ipv4() {
-            s.say(&path, wrong("a route and its router are of one family"));
-        } else if let Some(what) = not_a_host(via.0).or_else(|| not_a_neighbour(link, via.0)) {
-            s.say(&path, wrong(format!("{via} cannot be a router: it is {what}")));
-        } else if link.addresses_known()
-            && !s.refused.contains(&format!("network[{at}].address"))
-            && !is_neighbour(link, via.0)
-        {
-            s.say(&path, wrong(format!("{via} is in none of the networks of this link's addresses")));
         }
     }
 }
