@@ -127,6 +127,10 @@ fn medium(s: &mut Subject<'_>, link: &Network, at: &str) {
         let fault = wrong("only a bridge has networks that \"auto\" can choose from").help("write the address");
         s.say(&["network", at, "address"], fault);
     }
+    if link.create && link.address.contains(&LinkAddress::Auto) {
+        let fault = wrong("a bridge that is made at a start has no network that \"auto\" can choose from").warning();
+        s.say(&["network", at, "create"], fault.help("make it before: `soute bridge create NAME --address …`"));
+    }
     for (key, why) in refused.iter().chain(more) {
         if find(s.root, &["network", at, key]).is_some() {
             let kind_at = s.origin(&["network", at, "kind"]);
