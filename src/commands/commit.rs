@@ -34,8 +34,7 @@ impl Commit {
         let action = || format!("cannot commit {name}");
         let _lock = stopped(host, name).with_context(action)?;
         users::sweep_replaced(&host.layout)?;
-        let on_image = users::on_image(&host.layout, image)?;
-        let options = Options { replace: *replace, used_by: &on_image, ..Options::default() };
+        let options = Options { replace: *replace, on_image: Some(users::on_image), ..Options::default() };
         let bar = bar::new(format!("committing {name}"));
         let made = commit::commit(&host.layout, name, image, &options, &mut |done, total| bar::show(&bar, done, total));
         bar.finish_and_clear();

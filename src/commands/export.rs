@@ -105,6 +105,7 @@ impl Export {
             (_, image) => image.map(|info| (wanted.clone(), info.digest, info.origin))?,
         };
         let volumes = if self.volumes { volumes(loaded) } else { Vec::new() };
+        let copied = disk.map(|making| making.disk().image(&Store::new(&host.layout)?)).transpose()?.flatten();
         Ok(Manifest {
             version: VERSION,
             name: self.name.to_string(),
@@ -114,6 +115,7 @@ impl Export {
             origin,
             disk: disk.map(Making::kind),
             volumes,
+            declared: copied.map(|image| image.declared),
         })
     }
 

@@ -21,7 +21,7 @@ use crate::image::bundle::Bundle;
 use crate::image::disk::{DiskRecord, create_record};
 use crate::image::lock::Lock;
 use crate::image::staging::{Staging, open_private, sweep};
-use crate::image::store::{Kind, RAW, ROOT, Store};
+use crate::image::store::{INFO, ImageInfo, Kind, RAW, ROOT, Store};
 use crate::image::superblock::{self, FsType};
 use crate::image::{btrfs, decompress, disk, ids, record, volume};
 use crate::layout::make_private;
@@ -65,8 +65,11 @@ impl Import {
         };
         let _lock = Lock::try_name(&host.layout, &name)?;
         refuse_taken(host, &name, &bundle.manifest.volumes)?;
-        must_have_image(host, &bundle.manifest.image, &bundle.manifest.digest)?;
-        let checked = Checked::new(host, &name, &bundle)?;
+        let copied = bundle.manifest.copied();
+        if copied.is_none() {
+            must_have_image(host, &bundle.manifest.image, &bundle.manifest.digest)?;
+        }
+        let checked = Checked::new(host, &name, &bundle, copied)?;
         put_in_place(host, &name, bundle, &checked)?;
         Ok(name)
     }
@@ -110,18 +113,20 @@ fn must_have_image(host: &Host, name: &str, digest: &str) -> Result<()> {
 /// A definition that this host accepts, in a directory of its own until it gets its name.
 struct Checked {
     loaded: Loaded,
+    /// What the disk in the archive is a copy of.
+    copied: Option<ImageInfo>,
     directory: PathBuf,
 }
 
 impl Checked {
-    fn new<R: Read>(host: &Host, name: &Name, bundle: &Bundle<R>) -> Result<Self> {
+    fn new<R: Read>(host: &Host, name: &Name, bundle: &Bundle<R>, copied: Option<ImageInfo>) -> Result<Self> {
         let directory = host.layout.root().join(format!("run/soute/import-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         make_private(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
         let main = directory.join(format!("{name}.toml"));
-        let checked = write(&main, bundle).and_then(|()| check(host, &main));
+        let checked = write(&main, bundle).and_then(|()| check(host, &main, copied.as_ref()));
         checked
-            .map(|loaded| Self { loaded, directory: directory.clone() })
+            .map(|loaded| Self { loaded, copied, directory: directory.clone() })
             .inspect_err(|_| drop(fs::remove_dir_all(directory)))
     }
 }
@@ -141,8 +146,9 @@ fn write<R: Read>(main: &Path, bundle: &Bundle<R>) -> Result<()> {
     definition_file::create_as_is(main, &bundle.definition)
 }
 
-fn check(host: &Host, main: &Path) -> Result<Loaded> {
-    let (faults, loaded) = definitions::alone(host, &Found::file(main)?, definitions::systemd_version(host));
+fn check(host: &Host, main: &Path, copied: Option<&ImageInfo>) -> Result<Loaded> {
+    let systemd = definitions::systemd_version(host);
+    let (faults, loaded) = definitions::alone_on(host, &Found::file(main)?, systemd, copied);
     if faults.0.iter().any(|fault| fault.severity == Severity::Error) {
         return Err(diagnostics::refuse(&faults.0));
     }
@@ -168,9 +174,10 @@ fn put_in_place<R: Read>(host: &Host, name: &Name, bundle: Bundle<R>, checked: &
         put.with_context(|| format!("cannot put volume {volume} in place"))?;
     }
     if let (Some(staging), Some(kind)) = (staging, manifest.disk) {
-        if kind == Kind::Raw {
-            own_file_system(staging.dir()).context("disk/disk.raw")?;
-        }
+        let fs = match kind {
+            Kind::Raw => Some(own_file_system(staging.dir()).context("disk/disk.raw")?),
+            Kind::Tree => None,
+        };
         syncfs(staging.dir()).context("cannot write the disk")?;
         let record = DiskRecord {
             image: manifest.image,
@@ -184,6 +191,9 @@ fn put_in_place<R: Read>(host: &Host, name: &Name, bundle: Bundle<R>, checked: &
             UserNamespace::Auto => ids::assign(&host.layout, host.pool, name, record, true)?,
             UserNamespace::Host => create_record(&host.layout, name, &record, true)?,
         };
+        if let Some(copied) = checked.copied.clone() {
+            record::write(disk.dir(), INFO, &ImageInfo { fs, ..copied }, true)?;
+        }
         let entry = if kind == Kind::Tree { ROOT } else { RAW };
         staging.hand_over(entry, disk.dir(), entry).context("cannot put the disk in place")?;
         rustix::fs::fsync(disk.dir())?;
@@ -195,10 +205,11 @@ fn put_in_place<R: Read>(host: &Host, name: &Name, bundle: Bundle<R>, checked: &
 }
 
 /// A raw disk of a kind that we know, and not to be taken for the one that it was copied from.
-fn own_file_system(dir: BorrowedFd<'_>) -> Result<()> {
+fn own_file_system(dir: BorrowedFd<'_>) -> Result<FsType> {
     let file = open_inside(dir, RAW, OFlags::RDWR | OFlags::NONBLOCK)?;
-    match superblock::of_file(&file.try_clone()?.into())?.fs {
-        FsType::Btrfs => btrfs::change_fsid(file.as_fd(), disk::random()?),
-        _ => Ok(()),
+    let fs = superblock::of_file(&file.try_clone()?.into())?.fs;
+    if fs == FsType::Btrfs {
+        btrfs::change_fsid(file.as_fd(), disk::random()?)?;
     }
+    Ok(fs)
 }

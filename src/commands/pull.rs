@@ -78,8 +78,7 @@ fn fetch(host: &Host, image: &Image, source: &ImageSource, terms: &Terms) -> Res
     };
     let terms = Terms { digest, ..terms.clone() };
     users::sweep_replaced(&host.layout)?;
-    let used_by = users::on_image(&host.layout, name)?;
-    let options = Options { used_by: &used_by, ..Options::default() };
+    let options = Options { on_image: Some(users::on_image), ..Options::default() };
     let bar = bar::new(format!("pulling {name}"));
     let progress = &mut |done, total| bar::show(&bar, done, total);
     let pulled = bring::pull(&host.layout, name, source.source(), &terms, &options, progress);

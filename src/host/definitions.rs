@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::known::Known;
+use super::known::{self, Known};
 use super::missing;
 use crate::definition::check::exposure::{BindFacts, exposed};
 use crate::definition::load::{self, Failure, Loaded};
@@ -15,6 +15,7 @@ use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
 use crate::definition::{Faults, Site};
 use crate::error::{Context, Error, Exit, Result};
+use crate::image::store::ImageInfo;
 use crate::output::diagnostics;
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -101,18 +102,26 @@ pub fn examine(host: &Host, found: &Found) -> Result<Faults> {
 
 /// The same, whatever others there are; and the definition, if it can be used.
 pub fn alone(host: &Host, found: &Found, systemd: Option<u32>) -> (Faults, Option<Loaded>) {
-    match load::load_found(
-        &host.layout,
-        found,
-        |image| Known::new(host).declared_for(&found.name, image),
-        toml::Table::new(),
-        load::Host { systemd },
-    ) {
+    alone_on(host, found, systemd, None)
+}
+
+/// The same of one whose disk is on its way here, a copy of this image.
+pub fn alone_on(
+    host: &Host,
+    found: &Found,
+    systemd: Option<u32>,
+    copied: Option<&ImageInfo>,
+) -> (Faults, Option<Loaded>) {
+    let declared = |image: &Name| match copied {
+        Some(info) => Some(known::of_image(image, info.clone())),
+        None => Known::new(host).declared_for(&found.name, image),
+    };
+    match load::load_found(&host.layout, found, declared, toml::Table::new(), load::Host { systemd }) {
         Err(faults) => (faults, None),
         Ok(loaded) => {
             let mut faults = loaded.warnings.clone();
             faults.extend(exposed(&loaded, BindFacts::of));
-            faults.extend(missing::missing(host, &loaded));
+            faults.extend(missing::missing(host, &loaded, copied.is_some()));
             (Faults(faults), Some(loaded))
         }
     }

@@ -9,6 +9,7 @@ use crate::definition::types::Name;
 use crate::error::{Exit, Result};
 use crate::image::disk::{self, Disk};
 use crate::image::store::{ImageInfo, Store};
+use crate::layout::Layout;
 use crate::plan::Measure;
 use crate::settings::Host;
 
@@ -79,13 +80,22 @@ impl<'a> Known<'a> {
         let own = || disk::open(layout, name).ok()??.own_image().ok()?;
         match disk::has_own_image(layout, name).then(own).flatten() {
             Some(info) => Some(of_image(image, info)),
-            None => self.declared(image),
+            None => self.declared(image).or_else(|| copied(layout, name, image)),
         }
     }
 }
 
+/// What a container's disk says of its image, where the store has that no more.
+fn copied(layout: &Layout, name: &Name, image: &Name) -> Option<Declared> {
+    // Who only asks makes no store.
+    layout.disks().join(name).metadata().ok()?;
+    let disk = disk::open(layout, name).ok()??;
+    let is_copy = disk.record.image == image.as_str() && disk.kind().ok()?.is_some();
+    is_copy.then(|| disk.info().ok()).flatten().map(|info| of_image(image, info))
+}
+
 /// What the record of an image says.
-fn of_image(image: &Name, info: ImageInfo) -> Declared {
+pub(super) fn of_image(image: &Name, info: ImageInfo) -> Declared {
     let declared = info.declared;
     Declared {
         image: image.to_string(),

@@ -17,9 +17,9 @@ use crate::names;
 use crate::network::{Asked, PATIENCE};
 use crate::settings::Host;
 
-/// A warning for each thing that is missing.
-pub fn missing(host: &Host, loaded: &Loaded) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = image(host, loaded).into_iter().collect();
+/// A warning for each thing that is missing. Who has a copy needs no image.
+pub fn missing(host: &Host, loaded: &Loaded, has_copy: bool) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = image(host, loaded).filter(|_| !has_copy).into_iter().collect();
     // Another root's bridges are another machine's.
     if host.layout.root() == Path::new("/") {
         faults.extend(bridges(loaded));

@@ -23,7 +23,7 @@ use super::file_name;
 use super::member::{Kind as Member, Member as Entry};
 use super::path::{c_string, normalized};
 use super::staging::Staging;
-use super::store::{Kind, RAW, ROOT};
+use super::store::{Declared, ImageInfo, Kind, RAW, ROOT};
 use crate::error::{Context, Error, Result};
 
 /// The first member.
@@ -57,6 +57,28 @@ pub struct Manifest {
     /// The volumes in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<String>,
+    /// What the image declares for containers, where the disk is in it: with that nobody needs the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Declared>,
+}
+
+impl Manifest {
+    /// The image that the disk in it is a copy of.
+    pub fn copied(&self) -> Option<ImageInfo> {
+        let (kind, declared) = (self.disk?, self.declared.clone()?);
+        Some(ImageInfo {
+            kind,
+            fs: None,
+            origin: self.origin.clone(),
+            digest: self.digest.clone(),
+            manifest: None,
+            pinned: None,
+            verified: None,
+            created: self.exported.clone(),
+            size: 0,
+            declared,
+        })
+    }
 }
 
 /// An archive whose texts have been read, and whose trees have not.

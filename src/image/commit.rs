@@ -69,8 +69,10 @@ fn fill(
             digest::file(open_file(staging.dir(), RAW)?.as_fd())?
         }
     };
-    // What runs in it is not on the disk: that is what its image has said.
-    let declared = store.open(&disk.record.image).map(|image| image.info.declared).unwrap_or_default();
+    // What runs in it is not on the disk: that is what its image has said, when it was copied.
+    // Of a copy that has not noted that, what has its name now.
+    let of_name = || store.open(&disk.record.image).ok().map(|image| image.info);
+    let declared = disk.image(store)?.or_else(of_name).map(|image| image.declared).unwrap_or_default();
     Ok(ImageInfo {
         kind,
         fs: disk.info()?.fs,

@@ -137,13 +137,17 @@ impl Disk {
         }
     }
 
-    /// What the copy says of its image, when that is in the store no more: its kind, but none of its declarations.
+    /// What the copy says of its image, when that is in the store no more.
     pub fn info(&self) -> Result<ImageInfo> {
         let kind = self.kind()?.ok_or_else(|| Error::failed("there is no copy"))?;
         let fs = match kind {
             Kind::Tree => None,
             Kind::Raw => Some(superblock::of_file(&self.raw()?.into())?.fs),
         };
+        if let Some(image) = self.noted_image()? {
+            return Ok(ImageInfo { kind, fs, ..image });
+        }
+        // Of a time when copies did not note it, with what it declares.
         Ok(ImageInfo {
             kind,
             fs,
@@ -158,10 +162,26 @@ impl Disk {
         })
     }
 
+    /// What its image was when the copy was made, if anybody still knows.
+    pub fn image(&self, store: &Store) -> Result<Option<ImageInfo>> {
+        let stored = || Some(store.open(&self.record.image).ok()?.info).filter(|info| self.is_of(info));
+        Ok(self.noted_image()?.or_else(stored))
+    }
+
+    fn noted_image(&self) -> Result<Option<ImageInfo>> {
+        match self.own_image()? {
+            Some(own) => Ok(Some(own)),
+            None => Ok(record::read(self.dir(), ORIGIN)?.filter(|info| self.is_of(info))),
+        }
+    }
+
+    fn is_of(&self, info: &ImageInfo) -> bool {
+        info.digest == self.record.digest
+    }
+
     /// What its image was when an update put the disk aside: by now the store may have another one of that name, or none.
     pub fn own_image(&self) -> Result<Option<ImageInfo>> {
-        let info: Option<ImageInfo> = record::read(self.dir(), INFO)?;
-        Ok(info.filter(|info| info.digest == self.record.digest))
+        Ok(record::read(self.dir(), INFO)?.filter(|info| self.is_of(info)))
     }
 
     /// How the container ended last.

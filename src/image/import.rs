@@ -24,7 +24,7 @@ use super::oci::unpack::Expanded;
 use super::oci::{self};
 use super::path::normalized;
 use super::staging::Staging;
-use super::store::{Declared, INFO, ImageInfo, Kind, RAW, ROOT, Store, Verified, claim};
+use super::store::{Declared, INFO, ImageInfo, Kind, OnImage, RAW, ROOT, Store, Verified, claim};
 use super::superblock::{FsType, HEAD};
 use super::{file_name, raw_file, record};
 use crate::error::{Context, Error, Exit, Result};
@@ -37,8 +37,8 @@ const COMPRESSED: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], decomp
 pub struct Options<'a> {
     /// Take the place of an image of that name.
     pub replace: bool,
-    /// Running containers that are on the image itself, which then is kept for them when it is replaced.
-    pub used_by: &'a [String],
+    /// Who is on the image itself, which then is kept for them when it is replaced; none where nothing can be.
+    pub on_image: Option<OnImage>,
     /// What image.toml calls its origin; the path, by default.
     pub origin: Option<String>,
     /// Which image, where the source has several.
@@ -137,10 +137,11 @@ pub fn commit(
     let old = open_dir(store.dir(), path);
     match old {
         Ok(old) if options.replace => {
-            claim(old.as_fd(), name, &[])?;
-            match options.used_by {
-                [] => staging.commit_over(path),
-                _ => staging.commit_over_kept(path),
+            claim(old.as_fd(), name)?;
+            let used_by = options.on_image.map_or_else(|| Ok(Vec::new()), |on_image| on_image(layout, name))?;
+            match used_by.is_empty() {
+                true => staging.commit_over(path),
+                false => staging.commit_over_kept(path),
             }
         }
         _ => staging.commit(path).map(drop),

@@ -196,7 +196,8 @@ fn writer(name: &CStr) -> Option<Pid> {
     Pid::from_raw(number.parse().ok()?)
 }
 
-fn is_named(parent: BorrowedFd<'_>, name: &CStr, dir: BorrowedFd<'_>) -> bool {
+/// Whether a directory is still the one of that name.
+pub fn is_named(parent: BorrowedFd<'_>, name: &CStr, dir: BorrowedFd<'_>) -> bool {
     match (statat(parent, name, AtFlags::SYMLINK_NOFOLLOW), fstat(dir)) {
         (Ok(named), Ok(open)) => (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino),
         _ => false,

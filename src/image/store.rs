@@ -5,12 +5,12 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use serde::{Deserialize, Serialize};
 
 use super::access::{self, open_dir, open_inside};
 use super::lock::Lock;
-use super::staging::{open_private, secure, sweep, take_aside, trash};
+use super::staging::{is_named, open_private, secure, sweep, take_aside, trash};
 use super::superblock::FsType;
 use super::{delete, file_name, record};
 use crate::error::{Context, Error, Exit, Result};
@@ -135,6 +135,10 @@ pub struct ImageInfo {
     pub declared: Declared,
 }
 
+/// Names the running containers whose root is an image itself. Asked when the image is about to go and not before: no start
+/// waits for an import.
+pub type OnImage = fn(&Layout, &str) -> Result<Vec<String>>;
+
 /// An image, open.
 #[derive(Debug)]
 pub struct Image {
@@ -201,6 +205,18 @@ impl Store {
         Ok(Image { name: name.to_owned(), info, dir })
     }
 
+    /// One image, pinned. Whoever replaces it or removes it is waited for, and then it is what has the name.
+    pub fn open_pinned(&self, name: &str) -> Result<Image> {
+        loop {
+            let image = self.open(name)?;
+            retry_on_intr(|| flock(image.dir(), FlockOperation::LockShared))
+                .with_context(|| format!("cannot lock image {name}"))?;
+            if is_named(self.dir(), &CString::new(name).map_err(Error::failed)?, image.dir()) {
+                return Ok(image);
+            }
+        }
+    }
+
     /// The names of all images, sorted.
     pub fn names(&self) -> Result<Vec<String>> {
         access::names(self.dir()).context("cannot read the store")
@@ -211,8 +227,8 @@ impl Store {
         Ok(self.names()?.into_iter().map(|name| (name.clone(), self.open(&name))).collect())
     }
 
-    /// Removes an image. `used_by` names the running containers that need it: those on the image itself.
-    pub fn remove(&self, layout: &Layout, name: &str, used_by: &[String]) -> Result<()> {
+    /// Removes an image that nothing runs on.
+    pub fn remove(&self, layout: &Layout, name: &str, on_image: OnImage) -> Result<()> {
         let _name = Lock::image(layout, name)?;
         let lock = Lock::store(layout)?;
         let path = CString::new(file_name(name)?).map_err(Error::failed)?;
@@ -221,9 +237,13 @@ impl Store {
             Err(Errno::NOENT) => return Err(Error::new(Exit::NotFound, format!("no image {name}"))),
             other => other.with_context(|| format!("cannot open image {name}"))?,
         };
-        claim(dir.as_fd(), name, used_by)?;
+        claim(dir.as_fd(), name)?;
+        let used_by = on_image(layout, name)?;
+        if !used_by.is_empty() {
+            return Err(Error::new(Exit::Busy, format!("image {name} is in use by {}", used_by.join(", "))));
+        }
         let trash = trash(self.dir(), &path, self.dir()).with_context(|| format!("cannot remove image {name}"))?;
-        drop(lock);
+        drop((dir, lock));
         delete::remove(self.dir(), &trash).with_context(|| format!("cannot remove all of image {name}"))
     }
 
@@ -249,11 +269,8 @@ impl Store {
     }
 }
 
-/// Takes an image out of use, or says who uses it.
-pub fn claim(dir: BorrowedFd<'_>, name: &str, used_by: &[String]) -> Result<()> {
-    if !used_by.is_empty() {
-        return Err(Error::new(Exit::Busy, format!("image {name} is in use by {}", used_by.join(", "))));
-    }
+/// Takes an image out of use: nothing copies it, or starts on it.
+pub fn claim(dir: BorrowedFd<'_>, name: &str) -> Result<()> {
     match flock(dir, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Err(Error::new(Exit::Busy, format!("image {name} is being copied"))),
         other => other.with_context(|| format!("cannot lock image {name}")),

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::copy::Progress;
 use super::disk::{self, Disk, DiskPlan, DiskRecord, Finish, ORIGIN, RECORD};
 use super::staging::{Staging, open_private, trash};
-use super::store::{INFO, ImageInfo, Store};
+use super::store::{INFO, Store};
 use super::{delete, file_name, record};
 use crate::error::{Context, Error, Result};
 use crate::layout::Layout;
@@ -179,7 +179,7 @@ impl<'a> Pair<'a> {
         let since = Some(record::now());
         let own = self.in_use()?.ok_or_else(|| Error::failed("there is no disk"))?;
         record::write(own.dir(), SIDE, &Side { since, file: in_use }, true)?;
-        if let Some(info) = self.image_of(&own)? {
+        if let Some(info) = own.image(&Store::new(self.layout)?)? {
             record::write(own.dir(), INFO, &info, true)?;
         }
         let other = self.open(&self.next)?.ok_or_else(|| Error::failed("there is no other disk"))?;
@@ -194,17 +194,6 @@ impl<'a> Pair<'a> {
             None => self.open(&self.previous)?,
         };
         Ok([file(self.in_use()?)?, file(other)?])
-    }
-
-    /// What its image was when the copy was made, if anybody still knows.
-    fn image_of(&self, disk: &Disk) -> Result<Option<ImageInfo>> {
-        let is = |info: &ImageInfo| info.digest == disk.record.digest;
-        if let Some(info) = record::read::<ImageInfo>(disk.dir(), INFO)?.filter(is) {
-            return Ok(Some(info));
-        }
-        let origin = record::read::<ImageInfo>(disk.dir(), ORIGIN)?.filter(is);
-        let stored = || Some(Store::new(self.layout).ok()?.open(&disk.record.image).ok()?.info).filter(is);
-        Ok(origin.or_else(stored))
     }
 
     /// The one becomes the other. The caller holds the container's lock, and it does not run.

@@ -34,7 +34,7 @@ pub use sandbox::{
     Sandbox, Seccomp, SecurityLabel,
 };
 pub use shown::{hide, show, show_next, shown};
-pub use snapshot::{LENT, MAIN_PID, PLAN, STOPPING, Stamp, declare, declared, stamp};
+pub use snapshot::{LENT, MAIN_PID, PLAN, STOPPING, Stamp, declare, declared, note_image, noted_image, stamp};
 pub use unit::{Exec, ExitStatuses, Property, Unit, Value};
 
 use std::collections::BTreeMap;

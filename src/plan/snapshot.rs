@@ -16,6 +16,8 @@ pub const PLAN: &str = "plan.json";
 const DEFINITION: &str = "definition.json";
 /// Which network cards of the host the container has, and their names there.
 pub const LENT: &str = "lent";
+/// The digest of the image that a container runs on, where that is not the plan's.
+const IMAGE: &str = "image";
 /// The payload's process id, written at hand-over; what the log forwarder files its lines under.
 pub const MAIN_PID: &str = "main-pid";
 /// Exists while a container is being stopped.
@@ -80,6 +82,25 @@ pub fn declared(state: &Path) -> Result<Option<Definition>> {
     let action = || format!("cannot read {}", path.display());
     let text = file::read(&path, LARGEST).with_context(action)?;
     text.map(|text| serde_json::from_str(&text).map_err(Error::failed).with_context(action)).transpose()
+}
+
+/// Notes which image a container is started on that keeps no copy: a restart finds what has the name by then.
+pub fn note_image(state: &Path, plan: &Plan, digest: &str) -> Result<()> {
+    let path = state.join(IMAGE);
+    let noted = match digest == plan.image.digest {
+        false => file::write(&path, digest.as_bytes(), 0o600),
+        true => file::remove(&path),
+    };
+    match noted {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("cannot note its image"),
+        _ => Ok(()),
+    }
+}
+
+/// The digest of the image that it was started on last.
+pub fn noted_image(state: &Path, plan: &Plan) -> Result<String> {
+    let noted = file::read(&state.join(IMAGE), LARGEST).context("cannot read which image it runs on")?;
+    Ok(noted.unwrap_or_else(|| plan.image.digest.clone()))
 }
 
 fn replace(state: &Path, name: &str, content: &impl Serialize) -> Result<()> {

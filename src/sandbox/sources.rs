@@ -12,11 +12,12 @@ use super::devices::Nodes;
 use super::notify::{Manager, PayloadSocket};
 use super::{mounts, reaper, root, secrets, userns};
 use crate::error::{Context, Error, Result};
+use crate::image::store::{Image, Store};
 use crate::image::superblock::FsType;
-use crate::image::{disk, loopdev, store::Store};
+use crate::image::{disk, loopdev};
 use crate::layout::Layout;
 use crate::names;
-use crate::plan::{BindIds, DiskKind, DiskMode, Init, Missing, MountFlags, MountSource, Plan};
+use crate::plan::{self, BindIds, DiskKind, DiskMode, Init, Missing, MountFlags, MountSource, Plan};
 
 /// The names in /dev of the log.
 const LOGGED: [&str; 2] = ["stdout", "stderr"];
@@ -47,13 +48,18 @@ pub struct Sources {
     pub devices: Nodes,
     /// How the owners of each bind appear.
     ids: Vec<BindIds>,
+    /// The image that is the root itself: it stays for as long as it is pinned, here and by the payload's side until that
+    /// executes, when it is noted who runs.
+    #[expect(dead_code, reason = "held")]
+    image: Option<Image>,
 }
 
 impl Sources {
     /// Opens everything that the plan names.
     pub fn open(layout: &Layout, plan: &Plan) -> Result<(Self, Option<PayloadSocket>)> {
         let sandbox = &plan.sandbox;
-        let (root, root_is_mapped) = root(layout, plan)?;
+        let image = image(layout, plan)?;
+        let (root, root_is_mapped) = root(layout, plan, image.as_ref())?;
         let binds = sandbox.mounts.iter().map(|mount| bind(layout, &mount.source, &mount.target, mount.flags));
         let binds: Vec<_> = binds.collect::<Result<_>>()?;
         let ids = sandbox.mounts.iter().map(|mount| match mount.source {
@@ -90,6 +96,7 @@ impl Sources {
                 binds,
                 devices,
                 ids: ids.collect(),
+                image,
             },
             socket,
         ))
@@ -152,9 +159,19 @@ fn hosts(layout: &Layout, plan: &Plan, root: BorrowedFd<'_>, binds: &[Option<Own
     Ok(Some(mount))
 }
 
+/// The image that is the root itself. By now it may be another one than it was when the plan was made.
+fn image(layout: &Layout, plan: &Plan) -> Result<Option<Image>> {
+    if plan.disk.mode != DiskMode::ReadOnly {
+        return Ok(None);
+    }
+    let image = Store::new(layout)?.open_pinned(&plan.image.name)?;
+    plan::note_image(&layout.state(&plan.name), plan, &image.info.digest)?;
+    Ok(Some(image))
+}
+
 /// The root as a detached mount, and whether its files carry the container's ids already.
-fn root(layout: &Layout, plan: &Plan) -> Result<(OwnedFd, bool)> {
-    let read_only = plan.disk.mode == DiskMode::ReadOnly;
+fn root(layout: &Layout, plan: &Plan, image: Option<&Image>) -> Result<(OwnedFd, bool)> {
+    let read_only = image.is_some();
     let mut attributes = MountAttrFlags::MOUNT_ATTR_NODEV;
     attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, read_only);
     // Set-user-ID bits would do nothing anyway. SELinux looks at the flag before it lets a payload into its context.
@@ -163,19 +180,18 @@ fn root(layout: &Layout, plan: &Plan) -> Result<(OwnedFd, bool)> {
     let own = || -> Result<disk::Disk> {
         disk::open(layout, &plan.name)?.ok_or_else(|| Error::failed(format!("{} has no disk", plan.name)))
     };
-    let image = || Store::new(layout)?.open(&plan.image.name);
     match &plan.disk.kind {
         DiskKind::Tree => {
-            let (tree, shifted) = match read_only {
-                true => (image()?.root()?, false),
-                false => own().and_then(|disk| Ok((disk.root()?, disk.record.shifted)))?,
+            let (tree, shifted) = match image {
+                Some(image) => (image.root()?, false),
+                None => own().and_then(|disk| Ok((disk.root()?, disk.record.shifted)))?,
             };
             let mount = mounts::copy_tree(tree.as_fd(), "", false).context("cannot open the root")?;
             mounts::restrict(mount.as_fd(), attributes, false).context("cannot restrict the root")?;
             Ok((mount, shifted || plan.disk.ids.is_none()))
         }
         DiskKind::Raw { fs } => {
-            let file = if read_only { image()?.raw()? } else { own()?.raw()? };
+            let file = image.map_or_else(|| own()?.raw(), Image::raw)?;
             let mount = raw_root(&file, *fs, read_only, plan.disk.direct_io, attributes)?;
             Ok((mount, plan.disk.ids.is_none()))
         }

@@ -84,6 +84,21 @@ LIST
         soute restart busy-d; is one "$(soute exec busy-d -- cat /which)"
         soute rm -f busy-d; define busy-d 'image = "busy"'
         soute start busy-d; is two "$(soute exec busy-d -- cat /which)"; soute rm -f busy-d
+        # On the image itself: who starts while it is replaced keeps what it found.
+        define busy-d 'image = "busy"' 'disk.mode = "read-only"' 'restart.delay = "100ms"'
+        prepare=$anew; eval "$anew"
+        hold /run/soute/lock/.image-busy image import --replace busy two
+        soute start busy-d; is one "$(soute exec busy-d -- cat /which)"
+        goes_on replace
+        is one "$(soute exec busy-d -- cat /which)"
+        # Started again by systemd it is on what has the name by now, whatever its plan says, and keeps that.
+        payload=$(pid busy-d); kill -9 "$payload"; soon runs_again busy-d "$payload"
+        is two "$(soute exec busy-d -- cat /which)"
+        soute image import --replace busy one 2>/dev/null; soute image import busy-sweep /images/busybox 2>/dev/null; soute image rm busy-sweep
+        is two "$(soute exec busy-d -- cat /which)"
+        [ "$(ls -d /var/lib/soute/images/.kept-* | wc -l)" = 1 ]
+        soute rm -f busy-d; soute image import --replace busy two 2>/dev/null
+        is "" "$(ls -A /var/lib/soute/images | grep '^[.]kept' || true)"
         # An image that a start copies is neither replaced nor removed meanwhile: the runner stands still in the middle.
         define busy-d 'image = "busy"'
         met=

@@ -3,7 +3,7 @@
 use crate::lab::Lab;
 use crate::lab::script::{both, run};
 
-both!(a_container_is_the_same_elsewhere, what_is_no_honest_archive_is_refused);
+both!(a_container_is_the_same_elsewhere, a_disk_knows_what_its_image_declares, what_is_no_honest_archive_is_refused);
 
 fn a_container_is_the_same_elsewhere(lab: &Lab) {
     run(
@@ -58,6 +58,46 @@ fn a_container_is_the_same_elsewhere(lab: &Lab) {
         sed -i 's/^image = .*/image = "moved-none"/' soute-container.toml; tar cf other.tar soute-container.toml definition
         has "$(fails 4 soute import --name moved-four other.tar)" "image moved-none (sha256:00) is not in the store"
         soute rm -f moved moved-too; rm -r "$dir" /var/lib/soute/volumes/moved-data
+    "#,
+    );
+}
+
+fn a_disk_knows_what_its_image_declares(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        dir=$(mktemp -d); cd "$dir"
+        for kind in tree raw; do
+            soute image import brought /images/busybox --command '["sleep", "infinity"]' --env WHERE=image 2>/dev/null
+            [ $kind = tree ] || soute image convert brought --to raw
+            # `define` would say what runs.
+            mkdir -p /etc/soute/containers; echo 'image = "brought"' >/etc/soute/containers/brought.toml
+            soute start brought
+            inside() { soute exec brought -- sh -c 'cat /mine; echo $WHERE' | xargs; }
+            soute exec brought -- sh -c 'echo mine >/mine'
+            soute image rm -f brought
+            soute restart brought; is "mine image" "$(inside)"
+            soute stop brought
+            soute commit brought brought-too; has "$(soute image show brought-too)" 'command = ["sleep", "infinity"]'
+            soute export brought all.tar --disk --force; soute export brought plain.tar --force
+            soute rm brought
+            has "$(fails 4 soute import plain.tar)" "is not in the store"
+            lacks "$(soute import all.tar 2>&1)" "not in the store"
+            soute start brought; is "mine image" "$(inside)"
+            # Another image of that name is not what it is a copy of, but for a new disk.
+            soute image import brought /images/busybox --command '["sleep", "1000"]' 2>/dev/null
+            soute restart brought; is "mine image" "$(inside)"
+            soute stop brought; soute disk reset brought; soute start brought
+            is "" "$(soute exec brought -- sh -c 'echo $WHERE')"
+            soute rm -f brought; soute image rm brought brought-too
+        done
+        # What it declares is held against the same rules as a definition.
+        tar xf all.tar
+        sed -i 's/^command = .*/command = ["sleep", "in\\u0001finity"]/' soute-container.toml
+        tar cf evil.tar soute-container.toml definition disk/disk.raw
+        fails 5 soute import evil.tar >/dev/null
+        [ ! -e /var/lib/soute/disks/brought ] && [ ! -e /etc/soute/containers/brought.toml ]
+        rm -r "$dir"
     "#,
     );
 }

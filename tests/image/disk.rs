@@ -154,12 +154,12 @@ fn an_image_in_use_is_not_removed() {
     assert_eq!(store.names().unwrap(), ["busybox"]);
     let image = store.open("busybox").unwrap();
     image.pin().unwrap();
-    let error = store.remove(&layout, "busybox", &[]).unwrap_err();
+    let error = store.remove(&layout, "busybox", |_, _| Ok(Vec::new())).unwrap_err();
     assert_eq!((error.exit(), error.to_string().as_str()), (soute::error::Exit::Busy, "image busybox is being copied"));
     drop(image);
-    let error = store.remove(&layout, "busybox", &["web".into(), "db".into()]).unwrap_err();
+    let error = store.remove(&layout, "busybox", |_, _| Ok(vec!["web".into(), "db".into()])).unwrap_err();
     assert_eq!(error.to_string(), "image busybox is in use by web, db");
-    store.remove(&layout, "busybox", &[]).unwrap();
+    store.remove(&layout, "busybox", |_, _| Ok(Vec::new())).unwrap();
     assert_eq!(store.open("busybox").unwrap_err().exit(), soute::error::Exit::NotFound);
     assert_eq!(store.open("../busybox").unwrap_err().exit(), soute::error::Exit::Usage);
 }

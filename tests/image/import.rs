@@ -126,7 +126,7 @@ fn an_image_is_replaced_only_if_asked_and_never_half() {
     // Under who runs on it: that one is kept, as long as it is needed.
     fs::write(source.join("file"), b"three").unwrap();
     let ran_on = store.open("i").unwrap().root().unwrap();
-    let third = again(&Options { used_by: &["web".into()], ..replace.clone() }).unwrap();
+    let third = again(&Options { on_image: Some(|_, _| Ok(vec!["web".into()])), ..replace.clone() }).unwrap();
     assert_eq!(store.open("i").unwrap().info, third);
     store.sweep(&layout).unwrap();
     store.sweep_replaced(&layout, &[first.digest, second.digest]).unwrap();

@@ -60,7 +60,7 @@ fn check(kind: &str, megabytes: u64) {
     let usage = usage::tree(web.root().unwrap().as_fd()).unwrap();
     assert!(usage.exclusive >= BIG, "{usage:?}");
     drop(second);
-    store.remove(&layout, "i", &[]).unwrap();
+    store.remove(&layout, "i", |_, _| Ok(Vec::new())).unwrap();
     disk::remove(&layout, "web").unwrap();
     // XFS and btrfs free what is removed a while later.
     let alone_again = || {

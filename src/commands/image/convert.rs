@@ -118,8 +118,7 @@ impl Convert {
         };
         record::write(staging.dir(), INFO, &info, true)?;
         syncfs(staging.dir()).context("cannot write the image")?;
-        let on_image = users::on_image(layout, new)?;
-        let options = Options { replace: self.new.is_none(), used_by: &on_image, ..Options::default() };
+        let options = Options { replace: self.new.is_none(), on_image: Some(users::on_image), ..Options::default() };
         let path = CString::new(new.as_str()).map_err(Error::failed)?;
         import::commit(layout, &store, staging, new, &path, &options)?;
         store.sweep(layout)?;

@@ -161,10 +161,9 @@ impl Import {
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let bar = bar::new(format!("importing {}", self.name));
         users::sweep_replaced(&host.layout)?;
-        let on_image = users::on_image(&host.layout, &self.name)?;
         let options = Options {
             replace: self.replace,
-            used_by: &on_image,
+            on_image: Some(users::on_image),
             origin: origin(&self.source),
             tag: self.tag.as_deref(),
             declared: self.declares.declared(),

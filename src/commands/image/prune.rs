@@ -53,7 +53,7 @@ impl Prune {
             let size = store.open(&name).ok().map(|image| image.info.size);
             let removed = match self.dry_run {
                 true => Ok(()),
-                false => store.remove(&host.layout, &name, &[]),
+                false => store.remove(&host.layout, &name, users::on_image),
             };
             match removed {
                 Ok(()) => images.push(Entry { name, size }),

@@ -33,8 +33,7 @@ impl Pull {
     pub fn run(self, host: &Host) -> Result<ExitCode> {
         let source = self.source.map_or_else(|| recorded(host, &self.name), Ok)?;
         users::sweep_replaced(&host.layout)?;
-        let on_image = users::on_image(&host.layout, &self.name)?;
-        let options = Options { used_by: &on_image, ..Options::default() };
+        let options = Options { on_image: Some(users::on_image), ..Options::default() };
         let bar = bar::new(format!("pulling {}", self.name));
         let progress = &mut |done, total| bar::show(&bar, done, total);
         let pulled = bring::pull(&host.layout, &self.name, &source, &self.elsewhere.terms(host), &options, progress);

@@ -32,7 +32,7 @@ impl Remove {
         each(&self.names, |name| {
             let refused = users::refuse(users.get(name.as_str()), self.force, "removes");
             refused.with_context(|| format!("cannot remove image {name}"))?;
-            store.remove(&host.layout, name, &users::on_image(&host.layout, name)?)
+            store.remove(&host.layout, name, users::on_image)
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::image::disk;
 use crate::image::store::{ImageInfo, Kind, Store};
 use crate::image::switch;
 use crate::layout::Layout;
-use crate::plan::{DiskMode, MAIN_PID, PLAN, Plan};
+use crate::plan::{self, DiskMode, MAIN_PID, PLAN, Plan};
 
 /// Containers by the image that they need. What cannot be read needs none that we could name.
 pub fn all(layout: &Layout) -> Result<BTreeMap<String, BTreeSet<String>>> {
@@ -38,7 +38,7 @@ pub fn named(layout: &Layout) -> Result<BTreeSet<String>> {
     let defaults = read_defaults(layout).map_err(|_| unknown("defaults.toml"))?;
     for found in search::all(layout)?.found {
         let parsed = Parsed::read_over(defaults.as_ref(), layout, &found).map_err(|_| unknown(&found.name))?;
-        named.extend(parsed.image().map(|image| image.to_string()));
+        named.insert(parsed.image().ok_or_else(|| unknown(&found.name))?.to_string());
     }
     for name in disk::names(layout)? {
         named.extend(disk::open(layout, &name)?.map(|disk| disk.record.image));
@@ -63,22 +63,26 @@ pub fn on_image(layout: &Layout, image: &str) -> Result<Vec<String>> {
     let store = Store::new(layout)?;
     let digest = |name: &str| store.open(name).ok().map(|image| image.info.digest);
     let own = digest(image);
-    let renamed = |plan: &Plan| {
-        own.as_ref() == Some(&plan.image.digest) && digest(&plan.image.name).as_ref() != Some(&plan.image.digest)
-    };
-    let is_on = |plan: &Plan| plan.image.name == image || renamed(plan);
-    Ok(on_images(layout)?.filter(is_on).map(|plan| plan.name).collect())
+    let renamed = |plan: &Plan, on: &String| own.as_ref() == Some(on) && digest(&plan.image.name).as_ref() != Some(on);
+    let is_on = |(plan, on): &(Plan, String)| plan.image.name == image || renamed(plan, on);
+    Ok(on_images(layout)?.into_iter().filter(is_on).map(|(plan, _)| plan.name).collect())
 }
 
 /// Removes the images that were replaced under running containers, once these have ended.
 pub fn sweep_replaced(layout: &Layout) -> Result<()> {
-    let running: Vec<_> = on_images(layout)?.map(|plan| plan.image.digest).collect();
+    let running: Vec<_> = on_images(layout)?.into_iter().map(|(_, digest)| digest).collect();
     Store::new(layout)?.sweep_replaced(layout, &running)
 }
 
-fn on_images(layout: &Layout) -> Result<impl Iterator<Item = Plan>> {
+/// What runs on an image itself, with its digest.
+fn on_images(layout: &Layout) -> Result<Vec<(Plan, String)>> {
     let runs = |plan: &Plan| layout.state(&plan.name).join(MAIN_PID).exists();
-    Ok(snapshots(layout)?.into_iter().filter(move |plan| plan.disk.mode == DiskMode::ReadOnly && runs(plan)))
+    let on_image = snapshots(layout)?.into_iter().filter(|plan| plan.disk.mode == DiskMode::ReadOnly && runs(plan));
+    let with_digest = |plan: Plan| {
+        let digest = plan::noted_image(&layout.state(&plan.name), &plan)?;
+        Ok((plan, digest))
+    };
+    on_image.map(with_digest).collect()
 }
 
 /// What was started and not removed.
