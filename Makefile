@@ -108,14 +108,16 @@ SECONDS = 60
 fuzz:
 	SOUTE_FUZZ_SECONDS='$(SECONDS)' $(CARGO) test --locked --test image fuzz_ -- --nocapture
 
-# Power cuts, 100 rounds instead of 5, and writes that fail at more places; kill -9 at any step of starts and stops, 200
-# instead of 12; 1000 containers on one bridge instead of 40, one lab after the other, as they share the kernel's table of
-# neighbours.
+# Power cuts, 100 rounds instead of 5, and writes that fail at more places; a machine that is killed 10 times instead of
+# once; kill -9 at any step of starts and stops, 200 instead of 12; 1000 containers on one bridge instead of 40, one lab
+# after the other, as they share the kernel's table of neighbours.
 torture: deps
 	$(MAKE) --no-print-directory stage PROFILE=dev
 	mkdir -p target/tmp
 	TMPDIR='$(CURDIR)/target/tmp' SOUTE_STAGE='$(STAGE)' SOUTE_TORTURE=100 \
 	    $(CARGO) test --locked --test disks -- --include-ignored attack_11 attack_12
+	TMPDIR='$(CURDIR)/target/tmp' SOUTE_STAGE='$(STAGE)' SOUTE_TORTURE=10 \
+	    $(CARGO) test --locked --test vm attack_11 -- --include-ignored
 	TMPDIR='$(CURDIR)/target/tmp' SOUTE_STAGE='$(STAGE)' SOUTE_TORTURE=200 \
 	    $(CARGO) test --locked --test networks soak -- --include-ignored
 	TMPDIR='$(CURDIR)/target/tmp' SOUTE_STAGE='$(STAGE)' SOUTE_TORTURE=1000 \

@@ -1,16 +1,19 @@
 //! Rung 3: what only a machine of its own can show. Limits bite, a boot brings containers back, and Debian 12's kernel,
 //! which cannot idmap every file system.
 //!
-//! The machine boots twice for all tests: `Report`s of both boots are made once, and each test reads its part of them.
+//! Two machines boot twice for all tests: `Report`s of the boots are made once, and each test reads its part of them.
 
 mod lab;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use lab::{Ran, vm::Vm};
 
 const COMMON: &str = include_str!("vm/common.sh");
+const STORE: &str = include_str!("disks/store.sh");
 
 /// The lines "KEY: VALUE" that a script has said.
 struct Report {
@@ -34,6 +37,8 @@ fn boots() -> &'static [Report; 2] {
         let first = [
             COMMON,
             include_str!("vm/disks.sh"),
+            STORE,
+            include_str!("vm/quota.sh"),
             include_str!("vm/limits.sh"),
             include_str!("vm/apparmor.sh"),
             include_str!("vm/links.sh"),
@@ -53,15 +58,34 @@ fn second() -> &'static Report {
     &boots()[1]
 }
 
-/// A machine of its own.
-fn applied() -> &'static Report {
-    static BOOT: OnceLock<Report> = OnceLock::new();
-    BOOT.get_or_init(|| {
+/// A machine of its own. It is killed in the end, while commands are at work, and booted again; as often as SOUTE_TORTURE
+/// says.
+fn applied_and_killed() -> &'static [Report] {
+    static BOOTS: OnceLock<Vec<Report>> = OnceLock::new();
+    BOOTS.get_or_init(|| {
         let _one = one();
         let vm = Vm::new();
         vm.put("postgres", &lab::image::tree("postgres"));
-        Report::of(vm.boot(&[COMMON, include_str!("vm/applied.sh")].concat(), 900))
+        let killed = |first: &str, report: Option<&Report>| {
+            let made = report.map_or("", |report| report.get("made"));
+            let script = [COMMON, first, &format!("made='{made}'\n"), STORE, include_str!("vm/killed.sh")].concat();
+            let later = Duration::from_millis(u64::from(RandomState::new().hash_one(made) as u16) % 10_000);
+            Report::of(vm.boot_and_kill(&script, 900, "at work: ", later))
+        };
+        let mut reports = vec![killed(include_str!("vm/applied.sh"), None)];
+        let rounds = std::env::var("SOUTE_TORTURE").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
+        while reports.len() < rounds {
+            reports.push(killed("", reports.last()));
+        }
+        let made = format!("made='{}' last=1\n", reports[reports.len() - 1].get("made"));
+        let last = [COMMON, &made, STORE, include_str!("vm/killed.sh")].concat();
+        reports.push(Report::of(vm.boot(&last, 300)));
+        reports
     })
+}
+
+fn applied() -> &'static Report {
+    &applied_and_killed()[0]
 }
 
 impl Report {
@@ -301,6 +325,50 @@ fn raw_disks_of_every_file_system_run_two_at_a_time() {
             is("write", "kept");
             is("restarted", "kept");
         }
+    }
+}
+
+#[test]
+#[ignore = "rung 3: virtual machine"]
+fn an_ext4_disk_grows_under_what_runs_on_it() {
+    let report = first();
+    let within = |key: &str, most: u64| {
+        let found = report.number(key);
+        assert!((most * 3 / 4..=most).contains(&found), "{key}: {found} of {most}: {}", report.ran);
+    };
+    within("grows first", 32);
+    report.is("grows disk grow", "0");
+    within("grows second", 48);
+    report.is("grows apply", "0");
+    within("grows third", 64);
+    // No more than it has.
+    report.has("grows filled", "No space left on device");
+    within("grows written", 64);
+    report.is("grows process", "same kept");
+}
+
+#[test]
+#[ignore = "rung 3: virtual machine"]
+fn attack_12_no_quota_on_ext4_or_xfs_leaves_what_was() {
+    let report = first();
+    for fs in ["ext4", "xfs"] {
+        report.is(&format!("quota {fs}"), "whole");
+        report.has(&format!("quota {fs} start"), "1 soute: cannot start quota-first: ");
+        report.is(&format!("quota {fs} root"), "none");
+        report.is(&format!("quota {fs} again"), "root");
+    }
+    report.has("quota ext4 start", "Disk quota exceeded");
+    report.has("quota xfs start", "No space left on device");
+}
+
+#[test]
+#[ignore = "rung 3: virtual machine"]
+fn attack_11_a_machine_that_is_killed_has_everything_absent_or_whole() {
+    let reports = applied_and_killed();
+    for (killed, after) in reports.iter().zip(&reports[1..]) {
+        assert_eq!(killed.ran.status, -1, "{}", killed.ran);
+        killed.is("at work", "now");
+        after.is("after the kill", "whole");
     }
 }
 

@@ -10,3 +10,7 @@ until_true() { for _ in $(seq 300); do ! eval "$1" || return 0; sleep 0.1; done;
 # The words of a command that has to fail, in one line, and its status.
 refused() { local words; words=$("${@:2}" 2>&1); say "$1" "$? $(tr '\n' ' ' <<<"$words")"; }
 mkdir -p /etc/soute/containers
+# The words of tests/disks/store.sh, in a shell of its own.
+die() { echo "FAILED $*"; exit 1; }
+is() { [ "$1" = "$2" ] || die "wanted '$1', got '$2'"; }
+has() { case $1 in *"$2"*) ;; *) die "no '$2' in: $1" ;; esac; }
