@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustix::fs::{FileType, Stat, major, minor};
+
 /// The kinds of namespaces, by their names in /proc/PID/ns.
 pub const NAMESPACES: [&str; 8] = ["user", "pid", "net", "mnt", "ipc", "uts", "cgroup", "time"];
 
@@ -162,6 +164,22 @@ pub enum NodeKind {
     /// Anything else.
     #[default]
     Other,
+}
+
+impl NodeKind {
+    /// What stat(2) says of it.
+    pub fn of(stat: &Stat) -> Self {
+        let device = (major(stat.st_rdev), minor(stat.st_rdev));
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::CharacterDevice => Self::Char(device.0, device.1),
+            FileType::BlockDevice => Self::Block(device.0, device.1),
+            FileType::Fifo => Self::Fifo,
+            FileType::Socket => Self::Socket,
+            FileType::RegularFile if stat.st_size == 0 => Self::Empty,
+            FileType::Directory => Self::Directory,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// A file that the main process holds.

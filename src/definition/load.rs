@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check;
+use super::check::Host;
 use super::declared::Declared;
 use super::decode::{self, Decoded};
 use super::fault::{Fault, Faults};
@@ -36,13 +37,6 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What works, and should be known.
     pub warnings: Vec<Fault>,
-}
-
-/// What only the host knows, and a check needs.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Host {
-    /// The version of systemd; without it, directives are not held against it.
-    pub systemd: Option<u32>,
 }
 
 /// Why there is no definition.

@@ -26,10 +26,11 @@ pub mod types;
 pub mod variables;
 mod weakening;
 
+pub use check::Host;
 pub use declared::Declared;
 pub use fault::{Fault, Faults, Severity};
 pub use group::Group;
-pub use load::{Failure, Host, Loaded, load, load_flags, load_found};
+pub use load::{Failure, Loaded, load, load_flags, load_found};
 pub use model::Definition;
 pub use outline::Outline;
 pub use site::Site;

@@ -3,7 +3,8 @@
 
 use std::path::PathBuf;
 
-use super::check::across::{Conflict, across};
+use super::check::across::across;
+use super::check::conflict::Conflict;
 use super::fault::Faults;
 use super::merge::{Parsed, read_defaults};
 use super::outline::Outline;

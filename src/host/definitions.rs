@@ -9,6 +9,7 @@ use rustix::fs::OFlags;
 
 use super::known::{self, Known};
 use super::missing;
+use crate::definition::check;
 use crate::definition::check::exposure::{BindFacts, exposed};
 use crate::definition::load::{self, Failure, Loaded};
 use crate::definition::search::{self, Found};
@@ -53,14 +54,14 @@ pub fn load_quietly(host: &Host, name: &Name, systemd: Option<u32>) -> std::resu
         name,
         |image| Known::new(host).declared_for(name, image),
         toml::Table::new(),
-        load::Host { systemd },
+        check::Host { systemd },
     )
 }
 
 /// A definition that is no file, checked like one.
 pub fn load_flags(host: &Host, name: &Name, flags: toml::Table, systemd: Option<u32>) -> Result<Loaded> {
     let loaded =
-        load::load_flags(&host.layout, name, |image| Known::new(host).declared(image), flags, load::Host { systemd });
+        load::load_flags(&host.layout, name, |image| Known::new(host).declared(image), flags, check::Host { systemd });
     let loaded = loaded.map_err(|faults| diagnostics::refuse(&faults.0))?;
     let conflicts = Site::survey(&host.layout)?.with(loaded.outline()).conflicts_of(name);
     if conflicts.fatal() { Err(diagnostics::refuse(&conflicts.0)) } else { Ok(loaded) }
@@ -116,7 +117,7 @@ pub fn alone_on(
         Some(info) => Some(known::of_image(image, info.clone())),
         None => Known::new(host).declared_for(&found.name, image),
     };
-    match load::load_found(&host.layout, found, declared, toml::Table::new(), load::Host { systemd }) {
+    match load::load_found(&host.layout, found, declared, toml::Table::new(), check::Host { systemd }) {
         Err(faults) => (faults, None),
         Ok(loaded) => {
             let mut faults = loaded.warnings.clone();

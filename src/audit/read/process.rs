@@ -10,8 +10,7 @@ use rustix::fs::{AtFlags, Dir, Mode, OFlags, StatxFlags, openat, readlinkat, sta
 use rustix::io::Errno;
 
 use super::tables;
-use super::tree::kind_of;
-use crate::audit::facts::{Capabilities, Host, NAMESPACES, Namespaces, Open, Process, Stray, is_below};
+use crate::audit::facts::{Capabilities, Host, NAMESPACES, Namespaces, NodeKind, Open, Process, Stray, is_below};
 use crate::error::{Context, Result};
 
 /// A hundred thousand mounts (fs.mount-max) with long paths.
@@ -174,7 +173,7 @@ pub fn open_files(proc: &Proc) -> Vec<Open> {
         let file = openat(&proc.dir, &link, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
         let stat = rustix::fs::fstat(&file).ok()?;
         let mount = statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?.stx_mnt_id;
-        Some(Open { name, path, kind: kind_of(&stat), mount })
+        Some(Open { name, path, kind: NodeKind::of(&stat), mount })
     };
     descriptors.chain(others).filter_map(open).collect()
 }

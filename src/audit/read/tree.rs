@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, major, minor, openat, openat2};
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2};
 
 use super::process::Proc;
 use crate::audit::facts::{Facts, LOOKED_AT, Mount, NodeKind, is_below};
@@ -44,7 +44,7 @@ impl<'a> Tree<'a> {
         let single = single.take(LOOKED_AT).map(|mount| mount.target.clone());
         let all: BTreeSet<String> = single.chain(paths.iter().cloned()).chain(self.list("/dev")).collect();
         let node = |path: String| {
-            let kind = kind_of(&self.look(&path)?);
+            let kind = NodeKind::of(&self.look(&path)?);
             (!matches!(kind, NodeKind::Other)).then_some((path, kind))
         };
         all.into_iter().filter_map(node).collect()
@@ -84,19 +84,5 @@ impl<'a> Tree<'a> {
             }
         }
         found
-    }
-}
-
-/// What a file is.
-pub fn kind_of(stat: &Stat) -> NodeKind {
-    let device = (major(stat.st_rdev), minor(stat.st_rdev));
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::CharacterDevice => NodeKind::Char(device.0, device.1),
-        FileType::BlockDevice => NodeKind::Block(device.0, device.1),
-        FileType::Fifo => NodeKind::Fifo,
-        FileType::Socket => NodeKind::Socket,
-        FileType::RegularFile if stat.st_size == 0 => NodeKind::Empty,
-        FileType::Directory => NodeKind::Directory,
-        _ => NodeKind::Other,
     }
 }

@@ -2,7 +2,8 @@ use clap::Parser;
 
 use super::Flags;
 use super::pairs::published;
-use crate::definition::load::{self, Host, load_flags};
+use crate::definition::check::Host;
+use crate::definition::load::{self, load_flags};
 use crate::error::Exit;
 use crate::layout::Layout;
 

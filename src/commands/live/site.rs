@@ -9,6 +9,7 @@ use crate::audit::read::ports;
 use crate::change::{self, Change, Class, Definitions, HostLinks, Plans};
 use crate::commands::cli::targets::{self, Target};
 use crate::definition::Definition;
+use crate::definition::check;
 use crate::definition::load::{self, Loaded};
 use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
@@ -150,7 +151,7 @@ impl<'a> Site<'a> {
 
     fn load(&self, found: &Found) -> Result<Loaded> {
         let declared = |image: &Name| self.known.declared_for(&found.name, image);
-        let facts = load::Host { systemd: Some(self.systemd) };
+        let facts = check::Host { systemd: Some(self.systemd) };
         let loaded = load::load_found(&self.host.layout, found, declared, toml::Table::new(), facts);
         loaded.map_err(|faults| diagnostics::refuse(&faults.0))
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item};
 
+use crate::definition::check;
 use crate::definition::load::{self, Loaded};
 use crate::definition::types::{Name, escaped};
 use crate::error::{Context, Error, Exit, Result};
@@ -60,7 +61,7 @@ pub fn load(host: &Host, name: &Name, edit: Option<&Edit>, systemd: Option<u32>)
     }
     // Not by its disk, which is to be another one.
     let declared = |image: &Name| Known::new(host).declared(image);
-    let loaded = load::load_found(&host.layout, &found, declared, toml::Table::new(), load::Host { systemd });
+    let loaded = load::load_found(&host.layout, &found, declared, toml::Table::new(), check::Host { systemd });
     loaded.map_err(|faults| diagnostics::refuse(&faults.0))
 }
 

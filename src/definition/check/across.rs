@@ -2,21 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::conflict::Conflict;
 use super::ports;
 use crate::definition::fault::Fault;
 use crate::definition::outline::{Claim, Outline};
 use crate::definition::source::Origin;
 use crate::definition::suggest;
 use crate::definition::types::{Dependency, Name};
-
-/// A fault and the containers that it keeps from starting.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Conflict {
-    /// Whose fault it is.
-    pub names: BTreeSet<Name>,
-    /// What it is.
-    pub fault: Fault,
-}
 
 /// Every fault between these containers, which are all that there are.
 pub fn across(outlines: &[Outline]) -> Vec<Conflict> {

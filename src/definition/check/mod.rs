@@ -1,6 +1,7 @@
 //! Rules between keys, and between containers. What one value alone can break, its type has refused already.
 
 pub mod across;
+pub mod conflict;
 mod credentials;
 mod devices;
 pub mod exposure;
@@ -20,10 +21,16 @@ mod weakened;
 use std::collections::BTreeSet;
 
 use super::fault::Fault;
-use super::load::Host;
 use super::model::Definition;
 use super::source::Origin;
 use super::tree::{Node, Value};
+
+/// What only the host knows, and a check needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Host {
+    /// The version of systemd; without it, directives are not held against it.
+    pub systemd: Option<u32>,
+}
 
 /// What every rule sees.
 struct Subject<'a> {

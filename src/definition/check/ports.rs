@@ -1,6 +1,6 @@
 //! Ports of the host that two containers want.
 
-use super::across::Conflict;
+use super::conflict::Conflict;
 use crate::definition::fault::Fault;
 use crate::definition::outline::{Outline, Published};
 use crate::definition::source::Origin;

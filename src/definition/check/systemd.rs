@@ -1,8 +1,8 @@
 //! The `[systemd]` table: directives that exist, that have no other home, with a value of their type.
 
+use super::Host;
 use super::{Subject, wrong};
 use crate::definition::directives::{self, Directive, PropertyValue};
-use crate::definition::load::Host;
 
 pub(super) fn check(s: &mut Subject<'_>, host: Host) {
     for (name, value) in &s.definition.systemd {
