@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, mkdirat, openat, symlinkat};
+use rustix::fs::{Mode, OFlags, StatVfsMountFlags, fstatvfs, mkdirat, openat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
@@ -203,9 +203,19 @@ impl<'a> Tree<'a> {
         if let Some(hosts) = self.sources.hosts.as_ref().filter(|_| self.sandbox.files[index].kept) {
             return self.attach(hosts.as_fd(), target, Kind::File);
         }
+        // Nobody has asked for this one by name, and a root without it that cannot be written to does without.
+        if self.sandbox.files[index].leased && self.lacks(target)? {
+            return Ok(());
+        }
         let source = root::open(self.root.as_fd(), &format!("/run/host/{}", file_name(index)), OFlags::PATH)?;
         let mount = mounts::copy_tree(source.as_fd(), "", false)?;
         self.attach(mount.as_fd(), target, Kind::File)
+    }
+
+    /// It is not there, and cannot be made.
+    fn lacks(&self, target: &str) -> Result<bool> {
+        let read_only = fstatvfs(&self.root)?.f_flag.contains(StatVfsMountFlags::RDONLY);
+        Ok(read_only && matches!(root::open(self.root.as_fd(), target, OFlags::PATH), Err(Errno::NOENT)))
     }
 
     /// /etc/localtime as timedatectl(1) writes it: a link, replaced whole. A root that cannot be written to has TZ alone.

@@ -104,6 +104,19 @@ fn launcher_waits_for_a_bridge(lab: &Lab) {
         ip link add br-late up type bridge
         soon is_state patient active
         soute stop patient
-        ip link delete br-late"#,
+        ip link delete br-late
+        # And for a link that is to be a parent. By hand either is an error at once, not after the 30 s of the launcher.
+        has "$(within 15000 fails 1 soute start patient)" "bridge br-late does not exist"
+        define patient '[[network]]' 'kind = "macvlan"' 'parent = "late"' 'address = ["10.64.0.2/24"]'
+        has "$(within 15000 fails 1 soute start patient)" "link late does not exist"
+        systemctl start --no-block soute-start@patient
+        soon launches
+        sleep 0.3
+        is inactive "$(state patient)"
+        ip link add late up type veth peer name later
+        ip link set later up
+        soon is_state patient active
+        soute stop patient
+        ip link delete late"#,
     );
 }

@@ -152,7 +152,22 @@ fn its_name_servers_are_asked_as_long_as_it_holds(lab: &Lab) {
         soute start own none
         is "nameserver 10.0.0.9" "$(resolver own)"
         fails 1 soute exec none -- cat /etc/resolv.conf >/dev/null
-        soute stop own none reads
+        # An image that is not written to, and has no such file, does without; one that has it shows the leases'.
+        cp -a /images/busybox /var/tmp/kept
+        touch /var/tmp/kept/etc/hosts
+        soute image import bare /var/tmp/kept >/dev/null
+        echo 'nameserver 10.0.0.8' >/var/tmp/kept/etc/resolv.conf
+        soute image import kept /var/tmp/kept >/dev/null
+        for name in bare kept; do
+            define $name "image = \"$name\"" 'disk.mode = "read-only"' "$link" "$bridge" "$dhcp"
+            soute start $name
+        done
+        fails 1 soute exec bare -- cat /etc/resolv.conf >/dev/null
+        is "nameserver 10.94.0.1 nameserver 10.94.0.2 search lab.example" "$(resolver kept)"
+        soute stop own none reads bare kept
+        soute rm bare kept
+        soute image remove bare kept
+        rm -r /var/tmp/kept
         # What is changed live is changed beside it; then the definition's own, and back.
         define asks 'dns.options = "edns0"' 'dns.search = "own.example"' "$link" "$bridge" "$dhcp"
         soute apply asks >/dev/null
