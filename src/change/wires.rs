@@ -55,8 +55,9 @@ fn differences(link: &Link, found: &Wire, end: Option<&HostLink>, may_add: bool)
 
 fn addresses(link: &Link, found: &Wire, may_add: bool) -> Option<Difference> {
     let wanted: Vec<String> = link.addresses.iter().map(|cidr| format!("{}/{}", cidr.address, cidr.prefix)).collect();
-    // Each link that speaks IPv6 has one of fe80::/10, by itself.
-    let there = found.addresses.iter().filter(|one| !one.starts_with("fe80:") || wanted.contains(one));
+    // Each link that speaks IPv6 has one of fe80::/10, by itself, and those that routers tell of.
+    let own = |one: &String| one.starts_with("fe80:") || found.passing.contains(one);
+    let there = found.addresses.iter().filter(|one| !own(one) || wanted.contains(one));
     let there: Vec<String> = there.cloned().collect();
     let missing = wanted.iter().any(|one| !there.contains(one));
     let extra = !may_add && there.iter().any(|one| !wanted.contains(one));
@@ -158,7 +159,8 @@ mod tests {
             mac: vec![2, 0, 0, 0, 0, 1],
             mtu: 1500,
             rate: Some(1 << 20),
-            addresses: ["10.5.0.2/24", "fd00::2/128", "fe80::1/64"].map(str::to_owned).to_vec(),
+            addresses: ["10.5.0.2/24", "fd00::2/128", "fe80::1/64", "fd00::99/64"].map(str::to_owned).to_vec(),
+            passing: vec!["fd00::99/64".to_owned()],
             routes: vec![
                 route("10.5.0.0/24", ""),
                 route("default", "10.5.0.1"),

@@ -140,6 +140,9 @@ fn verify_reads_links_inside(lab: &Lab) {
             "ip route add 10.79.6.1/32 dev eth1" "ip route delete 10.79.6.1/32"
         each "inner network.eth0.mtu drift 1500 1300$kernel" "ip link set eth0 mtu 1500" "ip link set eth0 mtu 1300"
         each "inner network.eth1.mtu drift 1400 1500$kernel" "ip link set eth1 mtu 1400" "ip link set eth1 mtu 1500"
+        # What a router tells of for a time is nobody's drift.
+        inside ip address add fd00:79:4::99/64 dev eth0 valid_lft 600 preferred_lft 600
+        is "" "$(soute verify inner)"
         mac=$(inside ip -o link show eth1 | sed 's/.*ether \([^ ]*\).*/\1/')
         each "inner network.eth1.mac drift $mac 02:00:00:00:00:99$kernel" \
             "ip link set eth1 address $mac" "ip link set eth1 address 02:00:00:00:00:99"

@@ -24,6 +24,8 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_QDISC: u16 = 6;
+const IFA_FLAGS: u16 = 8;
+const IFA_F_PERMANENT: u32 = 0x80;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
@@ -48,6 +50,8 @@ pub struct Wire {
     pub rate: Option<u64>,
     /// With prefixes.
     pub addresses: Vec<String>,
+    /// Those of them that are there for a time, as routers announce them.
+    pub passing: Vec<String>,
     /// Of all tables.
     pub routes: Vec<WireRoute>,
 }
@@ -89,8 +93,10 @@ fn inside(netns: OwnedFd) -> Result<Vec<Wire>> {
     let rates = if shaped { shapes::rates(&mut socket)? } else { BTreeMap::new() };
     let with_rate = |(index, _, wire): (u32, bool, Wire)| (index, Wire { rate: rates.get(&index).copied(), ..wire });
     let mut wires: BTreeMap<u32, Wire> = found.into_iter().map(with_rate).collect();
-    for (index, address) in addresses.iter().filter_map(|payload| address(payload)) {
-        wires.entry(index).or_default().addresses.push(address);
+    for (payload, (index, address)) in addresses.iter().filter_map(|payload| Some((payload, address(payload)?))) {
+        let wire = wires.entry(index).or_default();
+        wire.passing.extend(is_passing(payload).then(|| address.clone()));
+        wire.addresses.push(address);
     }
     for (index, route) in routes.iter().filter_map(|payload| route(payload)) {
         wires.entry(index).or_default().routes.push(route);
@@ -112,6 +118,13 @@ fn wire(payload: &[u8]) -> Option<(u32, bool, Wire)> {
         }
     }
     Some((u32_at(payload, 4)?, shaped, wire))
+}
+
+/// struct ifaddrmsg has room for eight of the flags.
+fn is_passing(payload: &[u8]) -> bool {
+    let all = attributes(payload.get(8..).unwrap_or_default()).find(|(kind, _)| *kind == IFA_FLAGS);
+    let flags = all.and_then(|(_, value)| u32_at(value, 0)).or(payload.get(2).copied().map(u32::from));
+    flags.is_some_and(|flags| flags & IFA_F_PERMANENT == 0)
 }
 
 /// struct rtmsg and the attributes behind it.
