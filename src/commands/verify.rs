@@ -19,7 +19,7 @@ use crate::sandbox::exec;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
-/// Compares what runs with what is written: systemd, cgroups, links with their ports, and mounts.
+/// Compares what runs with what is written: systemd, cgroups, links with their ports, addresses and routes, and mounts.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Containers, definitions with replicas, groups, or directories that `soute up` was given; all that run.
