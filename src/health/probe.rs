@@ -86,7 +86,8 @@ fn watch(command: &Command, output: &mut File, said: &mut Vec<u8>, until: Instan
         if !ended.is_empty() {
             return Ok(true);
         }
-        if found == 0 {
+        // Many who write leave the pipe never empty.
+        if found == 0 || left.is_zero() {
             return Ok(false);
         }
         if !spoke.is_empty() && drain(output, said) {

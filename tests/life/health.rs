@@ -118,6 +118,11 @@ fn checks_that_hang_flood_or_fork_are_bounded(lab: &Lab) {
         check 'echo last words; yes'
         soute restart bad
         soon unhealthy
+        # More than is read of them.
+        check 'for n in 1 2 3 4 5 6 7 8; do yes & done; yes'
+        soute restart bad
+        soon unhealthy
+        has "$(soute status bad)" "the command timed out"
         check 'yes | head -c 50000000; echo last words >&2; exit 1'
         soute restart bad
         soon unhealthy
