@@ -227,6 +227,15 @@ fn attack_20_memory_ends_at_its_limit_and_that_is_what_is_reported() {
 
 #[test]
 #[ignore = "rung 3: virtual machine"]
+fn a_process_that_is_killed_for_memory_is_told_of_while_its_container_goes_on() {
+    let report = first();
+    report.is("spared killed", "1 active");
+    report.is("spared told", "spared out-of-memory");
+    report.is("spared past", "starting ready out-of-memory stopping stopped");
+}
+
+#[test]
+#[ignore = "rung 3: virtual machine"]
 fn tasks_end_at_their_limit() {
     let report = first();
     assert!(report.number("crowd-free tasks") > 200, "{}", report.ran);

@@ -1,6 +1,6 @@
-//! What systemd has no signal for: health, what is changed while a container runs, and what is frozen. The first two are files
-//! beside the snapshot, which are replaced by renaming; of the last the kernel tells through cgroup.events (systemd 252 sends
-//! no signal for FreezerState).
+//! What systemd has no signal for: health, what is changed while a container runs, what is frozen, and what was killed for
+//! memory. The first two are files beside the snapshot, which are replaced by renaming; of the others the kernel tells through
+//! cgroup.events (systemd 252 sends no signal for FreezerState) and memory.events.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,6 +17,10 @@ use crate::health::{self, State, Status};
 use crate::layout::Layout;
 use crate::plan::{PLAN, Plan};
 
+/// Of a control group.
+const FREEZER: &str = "cgroup.events";
+const MEMORY: &str = "memory.events";
+
 /// The directories of containers' states.
 pub struct States<'a> {
     layout: &'a Layout,
@@ -25,10 +29,18 @@ pub struct States<'a> {
     known: HashMap<String, Known>,
 }
 
-/// A container's directory, or its control group.
+/// A container's directory, or a file of its control group.
 enum Watched {
     State(String),
-    Cgroup(String),
+    Freezer(String),
+    Memory(String),
+}
+
+/// What has come to one.
+enum Come {
+    File(Vec<u8>),
+    Freezer,
+    Memory,
 }
 
 #[derive(Default)]
@@ -36,6 +48,8 @@ struct Known {
     health: Option<Status>,
     plan: Option<Plan>,
     frozen: bool,
+    /// How many of its processes the kernel has killed for memory.
+    killed: u64,
 }
 
 impl<'a> States<'a> {
@@ -56,15 +70,24 @@ impl<'a> States<'a> {
         let Ok(watch) = inotify::add_watch(&self.inotify, self.layout.state(name), flags) else { return };
         if self.watched.insert(watch, Watched::State(name.to_owned())).is_none() {
             let (health, plan) = (self.health(name).map(|state| state.status), self.plan(name));
-            self.known.insert(name.to_owned(), Known { health, plan, frozen: false });
+            self.known.insert(name.to_owned(), Known { health, plan, ..Known::default() });
         }
         // Each start makes a control group of its own.
-        let Some(events) = self.cgroup(name).map(|cgroup| cgroup.join("cgroup.events")) else { return };
-        let Ok(watch) = inotify::add_watch(&self.inotify, events, WatchFlags::MODIFY) else { return };
-        if self.watched.insert(watch, Watched::Cgroup(name.to_owned())).is_none() {
+        if self.watch_events(name, FREEZER, Watched::Freezer(name.to_owned())) {
             let frozen = self.is_frozen(name);
             self.known.entry(name.to_owned()).or_default().frozen = frozen;
         }
+        if self.watch_events(name, MEMORY, Watched::Memory(name.to_owned())) {
+            let killed = self.killed(name);
+            self.known.entry(name.to_owned()).or_default().killed = killed;
+        }
+    }
+
+    /// Whether it is a file that was not watched yet; without the memory controller there is none.
+    fn watch_events(&mut self, name: &str, file: &str, watched: Watched) -> bool {
+        let Some(events) = self.cgroup(name).map(|cgroup| cgroup.join(file)) else { return false };
+        let Ok(watch) = inotify::add_watch(&self.inotify, events, WatchFlags::MODIFY) else { return false };
+        self.watched.insert(watch, watched).is_none()
     }
 
     /// What has come since.
@@ -78,17 +101,21 @@ impl<'a> States<'a> {
                 continue;
             }
             match (self.watched.get(&event.wd()), event.file_name()) {
-                (Some(Watched::State(name)), Some(file)) => come.push((name.clone(), file.to_bytes().to_vec())),
-                (Some(Watched::Cgroup(name)), _) => come.push((name.clone(), Vec::new())),
+                (Some(Watched::State(name)), Some(file)) => {
+                    come.push((name.clone(), Come::File(file.to_bytes().to_vec())));
+                }
+                (Some(Watched::Freezer(name)), _) => come.push((name.clone(), Come::Freezer)),
+                (Some(Watched::Memory(name)), _) => come.push((name.clone(), Come::Memory)),
                 _ => {}
             }
         }
-        let told = |(name, file): (String, Vec<u8>)| {
-            let told = match &*file {
-                [] => self.freezer_of(&name, is_up(&name)),
-                file if file == health::FILE.as_bytes() => self.health_of(&name),
-                file if file == PLAN.as_bytes() => self.change_of(&name, is_up(&name)),
-                _ => None,
+        let told = |(name, come): (String, Come)| {
+            let told = match come {
+                Come::Freezer => self.freezer_of(&name, is_up(&name)),
+                Come::Memory => self.memory_of(&name),
+                Come::File(file) if file == health::FILE.as_bytes() => self.health_of(&name),
+                Come::File(file) if file == PLAN.as_bytes() => self.change_of(&name, is_up(&name)),
+                Come::File(_) => None,
             };
             Some((name, told?))
         };
@@ -100,8 +127,19 @@ impl<'a> States<'a> {
     }
 
     fn is_frozen(&self, name: &str) -> bool {
-        let events = self.cgroup(name).and_then(|cgroup| fs::read_to_string(cgroup.join("cgroup.events")).ok());
-        events.is_some_and(|events| events.lines().any(|line| line == "frozen 1"))
+        self.events(name, FREEZER).lines().any(|line| line == "frozen 1")
+    }
+
+    /// In its control group and those below it. The file goes with the group.
+    fn killed(&self, name: &str) -> u64 {
+        let events = self.events(name, MEMORY);
+        let count = events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok());
+        count.unwrap_or_default()
+    }
+
+    fn events(&self, name: &str, file: &str) -> String {
+        let path = self.cgroup(name).map(|cgroup| cgroup.join(file));
+        path.and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default()
     }
 
     /// One that is killed while it is frozen is not thawed.
@@ -110,6 +148,15 @@ impl<'a> States<'a> {
         let known = self.known.entry(name.to_owned()).or_default();
         let same = std::mem::replace(&mut known.frozen, frozen) == frozen;
         (is_up && !same).then(|| Told::new(if frozen { Kind::Frozen } else { Kind::Thawed }, ""))
+    }
+
+    /// The file says more than that, such as that a limit was met.
+    fn memory_of(&mut self, name: &str) -> Option<Told> {
+        let killed = self.killed(name);
+        let known = self.known.entry(name.to_owned()).or_default();
+        let more = killed > known.killed;
+        known.killed = known.killed.max(killed);
+        more.then(|| Told::new(Kind::OutOfMemory, ""))
     }
 
     fn health(&self, name: &str) -> Option<State> {

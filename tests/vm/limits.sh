@@ -119,6 +119,28 @@ hog hog-first "exec $eat" no 'memory = "64M"'
 hog hog-child "$eat; sleep 60" no 'memory = "64M"'
 hog hog-again "exec $eat" on-failure 'memory = "64M"'
 
+# ---- Memory: a child alone, of one that goes on; told while it happens, and afterwards.
+define spared <<T
+image = "busybox"
+command = ["sh", "-c", "until [ -e /eat ]; do sleep 0.2; done; $eat; sleep 600"]
+systemd.OOMPolicy = "continue"
+limits.swap = 0
+limits.memory = "64M"
+T
+start spared
+soute events spared >told & listener=$!
+until_true '[ -n "$(find /proc/$listener/fd -lname "*inotify*")" ]'
+soute exec spared -- touch /eat
+until_true '[ -s told ]'
+say "spared killed" "$(awk '$1 == "oom_kill" { print $2 }' "$(group spared)/memory.events") $(property spared ActiveState)"
+kill $listener
+wait $listener
+soute stop spared
+say "spared told" "$(awk '{ print $2, $3 }' told | xargs)"
+until_true '[ "$(soute events --no-follow spared | wc -l)" = 5 ]'
+say "spared past" "$(soute events --no-follow spared | awk '{ print $3 }' | xargs)"
+soute rm spared
+
 # ---- Tasks.
 for name in crowd-free crowd; do
     define $name <<T
