@@ -29,6 +29,8 @@ pub const HOSTS: &str = "hosts";
 /// What stands between a container's own lines and those of others.
 const MARK: &str = "# Containers on the same bridges, kept up to date by soute:\n";
 const LARGEST: u64 = 64 << 20;
+/// What every program counts on.
+pub const LOCAL: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost\n";
 /// It is there while files are written, and says that they may not agree if it is found.
 const WRITING: &str = "writing";
 const REGISTRY: &str = "registry";
@@ -42,10 +44,13 @@ pub fn of(plan: &Plan) -> Option<&FileSource> {
 pub fn create(layout: &Layout, plan: &Plan, image: &str) -> Result<()> {
     let Some(own) = of(plan) else { return Ok(()) };
     // Of images in layers nobody but who runs them writes this.
-    let local =
-        if names(image).any(|name| name == "localhost") { "" } else { "127.0.0.1\tlocalhost\n::1\tlocalhost\n" };
-    let text = [image, local, &own.content, MARK].concat();
+    let text = [image, local(image), &own.content, MARK].concat();
     file::write(&path(layout, &plan.name), text.as_bytes(), 0o644).context("cannot write its hosts file")
+}
+
+/// The lines of `LOCAL`, where an image's file has none of them.
+pub fn local(image: &str) -> &'static str {
+    if names(image).any(|name| name == "localhost") { "" } else { LOCAL }
 }
 
 /// Where it is.

@@ -101,6 +101,7 @@ fn build(plan: &Plan, sources: &Sources, channel: &Channel) -> Result<Built> {
     let mut network = sandbox.namespaces.network.then(Netlink::open).transpose()?;
     network.as_mut().map_or(Ok(()), |network| network.configure_inside(&plan.links))?;
     tree.set_timezone()?;
+    tree.set_hosts();
     for cover in covers(sandbox) {
         tree.perform(&cover)?;
     }

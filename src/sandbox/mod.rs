@@ -13,6 +13,7 @@ pub mod exec;
 pub mod execute;
 mod filter;
 pub mod grow;
+mod hosts;
 pub mod inside;
 mod join;
 pub mod label;

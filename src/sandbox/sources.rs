@@ -10,7 +10,7 @@ use rustix::mount::MountAttrFlags;
 
 use super::devices::Nodes;
 use super::notify::{Manager, PayloadSocket};
-use super::{mounts, reaper, root, secrets, userns};
+use super::{hosts, mounts, reaper, secrets, userns};
 use crate::error::{Context, Error, Result};
 use crate::image::store::{Image, Store};
 use crate::image::superblock::FsType;
@@ -148,8 +148,8 @@ fn hosts(layout: &Layout, plan: &Plan, root: BorrowedFd<'_>, binds: &[Option<Own
         rest.starts_with('/').then_some((mount.target.len(), bind, rest))
     });
     let image = match over.max_by_key(|(length, ..)| *length) {
-        None => root::read(root, &own.target)?,
-        Some((_, Some(bind), rest)) => root::read(bind.as_fd(), rest)?,
+        None => hosts::of_image(root, &own.target)?,
+        Some((_, Some(bind), rest)) => hosts::of_image(bind.as_fd(), rest)?,
         Some((_, None, _)) => String::new(),
     };
     names::create(layout, plan, &image)?;

@@ -11,11 +11,13 @@ use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
 use super::covers::{self, Empty};
+use super::hosts;
 use super::mounts::{self, NOSUID_NODEV, NOSUID_NODEV_NOEXEC};
 use super::operations::Operation;
 use super::root::{self, Kind};
 use super::sources::Sources;
 use crate::error::{Context, Result};
+use crate::names;
 use crate::plan::Sandbox;
 
 /// The device nodes that every program may count on; ptmx is a link into the container's own devpts.
@@ -27,6 +29,8 @@ const LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd/2", "stderr"),
     ("pts/ptmx", "ptmx"),
 ];
+
+const HOSTS: &str = "/etc/hosts";
 
 /// The tree under construction.
 #[derive(Debug)]
@@ -184,8 +188,12 @@ impl<'a> Tree<'a> {
         let tmpfs = mounts::filesystem("tmpfs", &[("mode", "0755"), ("size", "4m")], NOSUID_NODEV_NOEXEC)?;
         write_file(tmpfs.as_fd(), "container-manager", "soute\n")?;
         for (index, file) in self.sandbox.files.iter().enumerate().filter(|(_, file)| !file.kept) {
-            let before = if file.after_image { root::read(self.root.as_fd(), &file.target)? } else { String::new() };
-            write_file(tmpfs.as_fd(), &file_name(index), &(before + &file.content))?;
+            let image = match file.after_image {
+                true => hosts::of_image(self.root.as_fd(), &file.target)?,
+                false => String::new(),
+            };
+            let local = if file.target == HOSTS { names::local(&image) } else { "" };
+            write_file(tmpfs.as_fd(), &file_name(index), &[&image, local, &file.content].concat())?;
         }
         self.attach(tmpfs.as_fd(), "/run/host", Kind::Directory)?;
         if notify && let Some(socket) = &self.sources.notify {
@@ -231,6 +239,20 @@ impl<'a> Tree<'a> {
         match replace() {
             Err(Errno::ROFS) => Ok(()),
             other => other.context("cannot set /etc/localtime"),
+        }
+    }
+
+    /// For who has no generated one. On a disk that is full, say, all else may work.
+    pub fn set_hosts(&self) {
+        if self.sandbox.files.iter().any(|file| file.target == HOSTS) {
+            return;
+        }
+        let hostname = match self.sandbox.namespaces.uts {
+            true => self.sandbox.hostname.clone(),
+            false => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        };
+        if let Err(errno) = hosts::provide(self.root.as_fd(), &hostname) {
+            eprintln!("soute-runner: cannot write /etc/hosts of the container, ignoring: {errno}");
         }
     }
 

@@ -8,6 +8,7 @@ both!(
     names_outlive_crashes_and_restarts,
     names_stop_at_the_bridge,
     own_lines_win_and_the_file_is_the_hosts,
+    where_the_image_has_no_file_localhost_is_known_all_the_same,
     names_of_a_hundred,
     the_hosts_name_servers,
 );
@@ -201,5 +202,54 @@ fn names_of_a_hundred(lab: &Lab) {
         soute stop $(seq 1 2 99 | sed s/^/all/)
         ip link delete br-all
         rm /etc/soute/containers/all*.toml"#,
+    );
+}
+
+fn where_the_image_has_no_file_localhost_is_known_all_the_same(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        hosts() { soute exec lone -- cat /etc/hosts; }
+        define lone 'hostname = "lonely"'
+        soute start lone
+        for line in "127.0.0.1 localhost" "::1 localhost" "127.0.1.1 lonely"; do has "$(hosts | tr '\t' ' ')" "$line"; done
+        is "0 0 644" "$(soute exec lone -- stat -c '%u %g %a' /etc/hosts)"
+        # Nothing is mounted there.
+        lacks "$(soute exec lone -- cat /proc/mounts)" /etc/hosts
+        is "" "$(soute verify lone)"
+        soute audit lone >/dev/null
+        define lone 'hostname = "other"'
+        soute restart lone
+        has "$(hosts)" "127.0.1.1	other"
+        lacks "$(hosts)" lonely
+        # What the container writes is its own.
+        soute exec lone -- sh -c 'echo 10.0.0.1 mine >/etc/hosts'
+        soute restart lone
+        is "10.0.0.1 mine" "$(hosts)"
+        # Names of the definition alone hide no localhost.
+        soute exec lone -- rm /etc/hosts
+        soute restart lone
+        has "$(hosts)" "127.0.1.1	other"
+        define lone 'hosts."api.local" = "10.71.9.9"'
+        soute restart lone
+        has "$(hosts)" "127.0.0.1	localhost"
+        has "$(hosts)" "10.71.9.9	api.local"
+        lacks "$(hosts)" 127.0.1.1
+        define lone
+        soute restart lone
+        has "$(hosts)" "127.0.1.1	lone"
+        soute remove --force lone
+        has "$(soute run --name briefly busybox -- cat /etc/hosts)" "127.0.1.1	briefly"
+        has "$(soute run --network host busybox -- cat /etc/hosts)" "127.0.0.1	localhost"
+        # A disk that cannot be written to, and a directory of the host's, are let be.
+        define lone 'disk.mode = "read-only"'
+        soute start lone
+        fails 1 soute exec lone -- cat /etc/hosts >/dev/null
+        mkdir /root/etc
+        define lone 'disk.mode = "fresh"' '[[mount]]' 'source = "/root/etc"' 'target = "/etc"'
+        soute restart lone
+        is "" "$(ls -A /root/etc)"
+        soute remove --force lone
+        rmdir /root/etc"#,
     );
 }
