@@ -12,7 +12,7 @@ use crate::definition::Outline;
 use crate::definition::site::Site;
 use crate::definition::types::{Dependency, Name};
 use crate::error::{Context, Result};
-use crate::host::definitions;
+use crate::host::{definitions, missing};
 use crate::image::disk;
 use crate::settings::Host;
 use crate::systemd::Manager;
@@ -50,8 +50,11 @@ fn by_systemd(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
 
 /// Stops and starts one, and what is stopped with it; `anew` on a new disk.
 pub fn again(host: &Host, manager: &Manager, launch: &Launch<'_>, name: &Name, anew: bool) -> Result<()> {
-    // A definition with faults, or one that others stand against, must not cost the running container.
-    let could = launch.load(name).and_then(|loaded| definitions::check_neighbours(host, &loaded));
+    // A definition with faults, one that others stand against, or that lacks a secret, must not cost the running container.
+    let could = launch.load(name).and_then(|loaded| {
+        definitions::check_neighbours(host, &loaded)?;
+        missing::refuse_without_credentials(host, &loaded)
+    });
     could.with_context(|| format!("cannot restart {name}"))?;
     let stopped_with_it = running_dependents(host, manager, name)?;
     // systemd would stop them too, but one after the other: the last ones would still count as running.

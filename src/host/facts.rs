@@ -49,10 +49,14 @@ impl Machine {
     }
 }
 
+/// NAME.toml, which relative paths lie beside; of what the command line defines there is none.
+pub fn file_of(loaded: &Loaded) -> Option<&PathBuf> {
+    let of = loaded.replica.as_ref().map_or(&loaded.name, |replica| &replica.of);
+    loaded.files.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *of.as_str()))
+}
+
 /// The facts for a definition whose image is this one, and whose ids, if they have been recorded.
 pub fn facts(host: &Host, machine: &Machine, loaded: &Loaded, image: ImageInfo, ids: Option<u32>) -> Result<Facts> {
-    let of = loaded.replica.as_ref().map_or(&loaded.name, |replica| &replica.of);
-    let definition = loaded.files.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *of.as_str()));
     let group = loaded.definition.group.as_ref().map(|group| Group::load(&host.layout, group));
     let pair = |(name, value): (&_, &Text)| {
         let name: &crate::definition::types::EnvironmentName = name;
@@ -62,7 +66,7 @@ pub fn facts(host: &Host, machine: &Machine, loaded: &Loaded, image: ImageInfo, 
         name: loaded.name.to_string(),
         replica_of: loaded.replica.as_ref().map(|replica| replica.of.to_string()),
         group: group.transpose().map_err(|faults| diagnostics::refuse(&faults.0))?,
-        definition: definition.cloned(),
+        definition: file_of(loaded).cloned(),
         layout: host.layout.clone(),
         runner: machine.runner.clone(),
         machined: machine.machined.clone(),

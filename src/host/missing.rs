@@ -1,16 +1,18 @@
 //! What a definition asks for and this host does not have now: no fault of the definition, but its start would fail.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::known::Known;
-use super::{resolvers, settled};
+use super::{facts, resolvers, settled};
 use crate::definition::Fault;
 use crate::definition::load::Loaded;
-use crate::definition::model::{Init, Network, NetworkKind, Pull};
+use crate::definition::model::{Credential, Init, Network, NetworkKind, Pull};
 use crate::definition::source::Origin;
 use crate::definition::tree::{Node, Value};
+use crate::definition::types::CredentialName;
 use crate::dhcp;
-use crate::error::Exit;
+use crate::error::{Error, Exit, Result};
 use crate::image::disk;
 use crate::image::store::Store;
 use crate::names;
@@ -26,8 +28,46 @@ pub fn missing(host: &Host, loaded: &Loaded, has_copy: bool) -> Vec<Fault> {
         faults.extend(name_servers(loaded));
         faults.extend(parents(loaded));
         faults.extend(client(loaded));
+        faults.extend(credentials(loaded));
     }
     faults
+}
+
+/// Where systemd looks for a credential of the host's, see LoadCredential= in systemd.exec(5).
+const STORES: [&str; 5] =
+    ["/run/credentials/@system", "/etc/credstore", "/run/credstore", "/usr/local/lib/credstore", "/usr/lib/credstore"];
+
+/// Exit status 1 where a credential is not there: systemd would say so as "status=243/CREDENTIALS" and no more.
+pub fn refuse_without_credentials(host: &Host, loaded: &Loaded) -> Result<()> {
+    match credentials(loaded).first().filter(|_| host.layout.root() == Path::new("/")) {
+        Some(fault) => Err(Error::failed(&fault.message)),
+        None => Ok(()),
+    }
+}
+
+fn credentials(loaded: &Loaded) -> Vec<Fault> {
+    let beside = facts::file_of(loaded).and_then(|file| file.parent()).unwrap_or(Path::new("/"));
+    // Who may not look cannot tell.
+    let is_absent = |path: &Path| {
+        let error = path.metadata().err().map(|error| error.kind());
+        matches!(error, Some(ErrorKind::NotFound | ErrorKind::NotADirectory))
+    };
+    let lacking = |(name, credential): (&CredentialName, &Credential)| {
+        let (key, absent) = match credential {
+            Credential::File(path) => ("file", Some(path.resolve(beside)).filter(|path| is_absent(path))),
+            Credential::Encrypted(path) => ("encrypted", Some(path.resolve(beside)).filter(|path| is_absent(path))),
+            Credential::Host(host) if STORES.iter().all(|store| is_absent(&Path::new(store).join(host.as_str()))) => {
+                let place = origin(&loaded.tree, &["credentials", name.as_str(), "host"]);
+                let message = format!("credential {name}: this host has no credential {host}");
+                return Some(warning(message, place, &format!("credentials.{name}.host")));
+            }
+            Credential::Host(_) => return None,
+        };
+        let place = origin(&loaded.tree, &["credentials", name.as_str(), key]);
+        let message = format!("credential {name}: {} does not exist", absent?.display());
+        Some(warning(message, place, &format!("credentials.{name}.{key}")))
+    };
+    loaded.definition.credentials.iter().filter_map(lacking).collect()
 }
 
 /// An address that somebody on the wire has, whom the host asks as it would at a start. Who may not ask, does not.

@@ -76,9 +76,29 @@ fn what_is_not_there_or_not_meant(lab: &Lab) {
     run(
         lab,
         r#"
-        define lacking 'restart.policy = "no"' 'credentials.gone = { file = "/no/such/file" }'
-        has "$(fails 1 soute start lacking)" "credential"
-        soute remove lacking
+        define needed
+        define lacking 'requires = ["needed"]' 'credentials.gone = { file = "/no/such/file" }'
+        has "$(soute check lacking 2>&1)" "/etc/soute/containers/lacking.toml:4:29"
+        has "$(soute check lacking 2>&1)" "credential gone: /no/such/file does not exist"
+        is "soute: cannot start lacking: credential gone: /no/such/file does not exist" "$(fails 1 soute start lacking)"
+        # Nothing was begun for it.
+        is inactive "$(state needed)"
+        for kind in encrypted host; do
+            define lacking "credentials.gone = { $kind = \"$([ $kind = host ] || echo /no/such/)nothing\" }"
+            has "$(soute check lacking 2>&1)" "credential gone: "
+            has "$(fails 1 soute start lacking)" "cannot start lacking: credential gone: "
+        done
+        # What has gone since costs nobody a container that runs.
+        echo word >/root/goes
+        define lacking 'credentials.gone = { file = "/root/goes" }'
+        lacks "$(soute check lacking 2>&1)" credential
+        soute start lacking
+        rm /root/goes
+        main=$(pid lacking)
+        has "$(fails 1 soute restart lacking)" "cannot restart lacking: credential gone: /root/goes does not exist"
+        is "$main" "$(pid lacking)"
+        soute start lacking
+        soute remove --force lacking needed
         bad() { define lacking "$@"; fails 5 soute check lacking >/dev/null; }
         bad 'credentials.a = { file = "/a b" }'
         bad 'credentials.a = { file = "/a%n" }'

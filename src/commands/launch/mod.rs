@@ -24,7 +24,7 @@ use crate::host::addresses::{self, Addresses};
 use crate::host::known::Known;
 use crate::host::settled::Settled;
 use crate::host::settled::build;
-use crate::host::{definitions, facts, resolvers};
+use crate::host::{definitions, facts, missing, resolvers};
 use crate::image::disk::{self, Disk, DiskRecord};
 use crate::image::lock::Lock;
 use crate::image::{ids, volume};
@@ -121,6 +121,10 @@ impl<'a> Launch<'a> {
             loaded = self.load(name)?;
         }
         definitions::check_neighbours(self.host, &loaded)?;
+        // At boot what they are on may come later, and an automatic restart finds them.
+        if !is_launcher() {
+            missing::refuse_without_credentials(self.host, &loaded)?;
+        }
         self.start_required(&loaded)?;
         let plan = self.plan(&loaded, true)?;
         self.run(&plan)

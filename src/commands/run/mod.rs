@@ -18,6 +18,7 @@ use crate::definition::load::Loaded;
 use crate::definition::search;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
+use crate::host::missing;
 use crate::image::disk;
 use crate::plan::Plan;
 use crate::rewrite::definition_file;
@@ -75,6 +76,7 @@ impl Run {
         let name = self.free_name(host, &manager)?;
         let traces = Traces::begin(host, &manager, &name, self.detach || self.keep)?;
         let loaded = self.define(host, &launch, &name, &layer)?;
+        missing::refuse_without_credentials(host, &loaded)?;
         launch.start_required(&loaded)?;
         let mut plan = launch.plan(&loaded, self.keep)?;
         plan.ephemeral = !self.keep;

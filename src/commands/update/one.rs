@@ -15,7 +15,7 @@ use crate::definition::load::Loaded;
 use crate::definition::model::DiskMode;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
-use crate::host::settled;
+use crate::host::{missing, settled};
 use crate::image::lock::Lock;
 use crate::image::store::{Image, Store};
 use crate::image::switch::Pair;
@@ -63,6 +63,7 @@ impl<'a> Updater<'a> {
 
     fn update_held(&self, name: &Name, edit: Option<&Edit>) -> Result<Outcome> {
         let loaded = definition::load(self.host, name, edit, Some(self.manager.version()?))?;
+        missing::refuse_without_credentials(self.host, &loaded)?;
         let image = self.image(&loaded)?;
         let pair = Pair::of(&self.host.layout, name)?;
         let keeps = loaded.definition.disk.mode == DiskMode::Keep;
