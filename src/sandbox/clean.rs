@@ -1,13 +1,14 @@
 //! What is left when a container has ended. The kernel takes namespaces, mounts and links with the last process; this takes
 //! the rest. It runs after every end and before every start, does nothing the second time, and nothing depends on it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::share;
 use crate::error::{Context, Error, Result};
 use crate::file;
 use crate::image::disk::{self, LastExit};
 use crate::image::lock::Lock;
+use crate::image::switch;
 use crate::instances;
 use crate::layout::Layout;
 use crate::logs;
@@ -26,6 +27,7 @@ pub fn after_end(layout: &Layout, name: &str) -> Result<()> {
     // The names go first: who has one is among those that run.
     let mut failures =
         vec![drained, names::leave(layout, name), instances::remove(layout, name), record_exit(layout, name)];
+    failures.push(tell_the_way_back(layout, name));
     let _ = file::remove(&layout.state(name).join(MAIN_PID));
     if plan.ephemeral {
         // Its links go with its network namespace, a few ms from now. Who deletes one waits for an RCU grace period, up to
@@ -102,6 +104,25 @@ fn record_exit(layout: &Layout, name: &str) -> Result<()> {
         name,
         &LastExit { result, code: variable("EXIT_CODE"), status: variable("EXIT_STATUS"), time },
     )
+}
+
+/// An update that was watched for a while has seen nothing of a container that dies later.
+const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Among the lines of a container that has not ended well soon after its disk was exchanged.
+fn tell_the_way_back(layout: &Layout, name: &str) -> Result<()> {
+    let badly = std::env::var("SERVICE_RESULT").is_ok_and(|result| !matches!(result.as_str(), "" | "success"));
+    // While an update goes on, it goes back by itself.
+    if !badly || switch::is_under_way(layout, name) {
+        return Ok(());
+    }
+    let Some(kept) = switch::kept(layout, name)? else { return Ok(()) };
+    let since = kept.since.as_deref().and_then(|since| humantime::parse_rfc3339(since).ok());
+    let Some(age) = since.and_then(|since| since.elapsed().ok()).filter(|age| *age < FRESH) else { return Ok(()) };
+    let (age, image) = (humantime::format_duration(Duration::from_secs(age.as_secs())), kept.image());
+    let line =
+        format!("<4>its disk is {age} old: `soute rollback {name}` brings back the one before it, a copy of {image}");
+    logs::say(name, layout, &line)
 }
 
 /// Teardown goes on past errors and reports them all.

@@ -56,11 +56,16 @@ fn what_dies_soon_goes_back(lab: &Lab) {
         said=$(fails 1 soute update dies --image dies-soon --settle 1min)
         has "$said" "it has ended: exited 3; it runs on dies-one again"
         is one "$(version dies)"
+        # An update that goes back by itself says so, and not how to.
+        lacks "$(journalctl --no-pager -o cat -u soute@dies)" "brings back"
         # Nobody waits for it that long.
         define dies 'image = "dies-one"' 'restart.policy = "no"'
         soute restart dies
         soute update dies --image dies-soon --settle 0s 2>/dev/null
         soon is_state dies failed
+        # Nobody watches any more: how to go back is said where its end is.
+        soon said dies "its disk is .*: .soute rollback dies. brings back the one before it, a copy of dies-one"
+        has "$(soute status dies)" 'soute rollback dies'
         soute rollback dies
         is inactive "$(state dies)"
         soute start dies

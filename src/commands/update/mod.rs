@@ -33,7 +33,7 @@ pub struct Update {
     /// How long one may take to be ready, and healthy if its definition has a check; the copying of the image not counted.
     #[arg(long, value_name = "TIME", default_value = "5min", value_parser = time)]
     timeout: Duration,
-    /// How long it must then run on.
+    /// How long it must then run on: longer for what may die after a minute.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     settle: Duration,
 }
