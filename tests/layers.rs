@@ -110,6 +110,16 @@ fn unset_comes_first_and_exclusive_keys_replace_each_other() {
 }
 
 #[test]
+fn unset_of_the_definition_itself_is_of_what_lies_below_it() {
+    let site = Site::new(&[
+        ("etc/soute/defaults.toml", "limits.memory = '1G'\nlimits.tasks = 100"),
+        (WEB, "image = 'nginx'\nunset = ['limits']\nlimits.tasks = 7"),
+    ]);
+    let d = site.get().definition;
+    assert_eq!((d.limits.memory.to_string(), d.limits.tasks.to_string()), ("infinity".to_owned(), "7".to_owned()));
+}
+
+#[test]
 fn drop_ins_come_from_all_directories_by_file_name_and_can_be_masked() {
     let site = Site::new(&[
         ("usr/lib/soute/containers/web.toml", "image = 'vendor'\ncommand = ['x']"),

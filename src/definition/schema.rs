@@ -22,7 +22,7 @@ pub fn json_schema() -> Value {
     }
     let remove = json!({ "description": "In a drop-in: takes the entry of the lower layers out.", "type": "boolean" });
     let unset = json!({
-        "description": "In a drop-in: keys of the lower layers that are dropped first, such as \"limits.memory\".",
+        "description": "Keys of the lower layers that are dropped first, such as \"limits.memory\"; meant for drop-ins.",
         "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
     });
     schema["properties"]["unset"] = unset;

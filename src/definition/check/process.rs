@@ -2,6 +2,7 @@
 
 use super::{Subject, wrong};
 use crate::definition::model::{Init, Namespace, Ready, UserNamespace};
+use crate::definition::source::Layer;
 use crate::definition::types::{Account, Dependency, LATE_TARGETS, Limit};
 
 /// Ids of a container are 0 to 65535.
@@ -93,6 +94,26 @@ fn init(s: &mut Subject<'_>) {
     if d.init == Init::Image && d.ready == Some(Ready::Exec) {
         let fault = wrong("with ready = \"exec\" a system counts as started before it has booted");
         s.say(&["ready"], fault.help("leave ready out, it is \"notify\" then").warning());
+    }
+    if d.init == Init::Image {
+        of_a_system(s);
+    }
+}
+
+/// What is a payload's, and no init's.
+fn of_a_system(s: &mut Subject<'_>) {
+    let is_root = |account: &Account| match account {
+        Account::Id(id) => *id == 0,
+        Account::Name(name) => name == "root",
+    };
+    if s.definition.user.as_ref().is_some_and(|user| !is_root(&user.user)) {
+        let fault = wrong("with init = \"image\" this is the user of the system's own init, which must be root");
+        s.say(&["user"], fault.help("write \"root\"; its services have users of their own, and soute exec has --user"));
+    }
+    let of_image = s.origin(&["working-directory"]).is_some_and(|origin| origin.source.layer == Layer::Image);
+    if s.definition.working_directory.is_some() && !of_image {
+        let fault = wrong("with init = \"image\" only what soute exec runs begins here: an init goes to / by itself");
+        s.say(&["working-directory"], fault.warning());
     }
 }
 

@@ -151,6 +151,7 @@ impl Directive {
     /// The value as this directive's property takes it.
     pub fn value(self, value: &DirectiveValue) -> Result<PropertyValue, Refused> {
         use DirectiveValue as Given;
+        self.refuse_out_of_range(value)?;
         match (self.kind, value) {
             (Kind::Bool, Given::Bool(flag)) => Ok(PropertyValue::Bool(*flag)),
             (Kind::Int, Given::Int(number)) => integer(*number).map(PropertyValue::I32),
@@ -181,6 +182,21 @@ impl Directive {
         }
     }
 
+    /// What systemd would say only at the start, and not where it is written.
+    fn refuse_out_of_range(self, value: &DirectiveValue) -> Result<(), Refused> {
+        let range = table::RANGES.iter().find(|range| range.0 == self.property);
+        let words = table::WORDS.iter().find(|words| words.0 == self.property);
+        match (value, range, words) {
+            (DirectiveValue::Int(number), Some((_, least, most)), _) if !(least..=most).contains(&number) => {
+                Err(Refused::new(format!("{number} is out of range")).help(format!("it is from {least} to {most}")))
+            }
+            (DirectiveValue::Text(text), _, Some((_, words))) if !words.contains(&text.as_str()) => {
+                Err(unknown(text, words))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// An element of a list. systemd writes it into the transient file as it is, and reads it again at a daemon-reload: by
     /// then a blank divides it, a quote takes the rest of the line, and in URIs and paths a specifier is expanded.
     fn word(self, text: &Text) -> Result<String, Refused> {
@@ -205,9 +221,13 @@ fn integer<T: TryFrom<i64>>(number: i64) -> Result<T, Refused> {
 fn named(text: &str, names: &[(&str, i32)]) -> Result<PropertyValue, Refused> {
     names.iter().find(|(name, _)| *name == text).map(|(_, number)| PropertyValue::I32(*number)).ok_or_else(|| {
         let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-        Refused::new(format!("unknown value \"{}\"", super::types::escaped(text)))
-            .help(format!("it is one of {}", suggest::listed(&names)))
+        unknown(text, &names)
     })
+}
+
+fn unknown(text: &str, names: &[&str]) -> Refused {
+    Refused::new(format!("unknown value \"{}\"", super::types::escaped(text)))
+        .help(format!("it is one of {}", suggest::listed(names)))
 }
 
 /// systemd's UINT32_SCALE_FROM_PERCENT.
@@ -273,6 +293,15 @@ mod tests {
         }
         assert!(lookup("OOMScoreAdjust").unwrap().value(&text("-500")).is_err());
         assert_eq!(lookup("RestartSteps").unwrap().since, 254);
+    }
+
+    #[test]
+    fn what_has_a_range_or_words_of_its_own_may_be_used() {
+        let ranges = table::RANGES.iter().map(|range| (range.0, Kind::Int));
+        let words = table::WORDS.iter().map(|words| (words.0, Kind::Text));
+        for (property, kind) in ranges.chain(words) {
+            assert_eq!(of_property(property).map(|(_, directive)| directive.kind), Some(kind), "{property}");
+        }
     }
 
     #[test]

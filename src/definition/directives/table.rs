@@ -88,3 +88,45 @@ pub(super) const TABLE: [(&str, &str, Kind, u32); 82] = [
     ("TimerSlackNSec", "TimerSlackNSec", Kind::Nanoseconds, 0),
     ("WantsMountsFor", "WantsMountsFor", Kind::List, 256),
 ];
+
+/// By property: the numbers that systemd takes, which would refuse the start otherwise.
+pub(super) const RANGES: [(&str, i64, i64); 6] = [
+    ("CPUSchedulingPriority", 0, 99),
+    ("FailureActionExitStatus", 0, 255),
+    ("IOSchedulingPriority", 0, 7),
+    ("Nice", -20, 19),
+    ("OOMScoreAdjust", -1000, 1000),
+    ("SuccessActionExitStatus", 0, 255),
+];
+
+/// By property: the words that systemd takes, those of versions up to 262 as well.
+pub(super) const WORDS: [(&str, &[&str]); 9] = [
+    ("FailureAction", ACTIONS),
+    ("JobTimeoutAction", ACTIONS),
+    ("ManagedOOMMemoryPressure", &["auto", "kill"]),
+    ("ManagedOOMPreference", &["none", "avoid", "omit"]),
+    ("ManagedOOMSwap", &["auto", "kill"]),
+    ("OOMPolicy", &["continue", "stop", "kill"]),
+    ("RestartMode", &["normal", "direct", "debug"]),
+    ("StartLimitAction", ACTIONS),
+    ("SuccessAction", ACTIONS),
+];
+
+const ACTIONS: &[&str] = &[
+    "none",
+    "exit",
+    "exit-force",
+    "reboot",
+    "reboot-force",
+    "reboot-immediate",
+    "poweroff",
+    "poweroff-force",
+    "poweroff-immediate",
+    "soft-reboot",
+    "soft-reboot-force",
+    "kexec",
+    "kexec-force",
+    "halt",
+    "halt-force",
+    "halt-immediate",
+];
