@@ -11,9 +11,10 @@ use super::{each, stop, unit};
 use crate::definition::Outline;
 use crate::definition::site::Site;
 use crate::definition::types::{Dependency, Name};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Exit, Result};
 use crate::host::{definitions, missing};
 use crate::image::disk;
+use crate::plan::Plan;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -50,10 +51,12 @@ fn by_systemd(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
 
 /// Stops and starts one, and what is stopped with it; `anew` on a new disk.
 pub fn again(host: &Host, manager: &Manager, launch: &Launch<'_>, name: &Name, anew: bool) -> Result<()> {
-    // A definition with faults, one that others stand against, or that lacks a secret, must not cost the running container.
+    // A definition with faults, one that others stand against, or that this host lacks something for, must not cost the
+    // running container.
     let could = launch.load(name).and_then(|loaded| {
         definitions::check_neighbours(host, &loaded)?;
-        missing::refuse_without_credentials(host, &loaded)
+        missing::refuse_in_vain(host, &loaded)?;
+        refuse_one_off(host, name)
     });
     could.with_context(|| format!("cannot restart {name}"))?;
     let stopped_with_it = running_dependents(host, manager, name)?;
@@ -67,6 +70,18 @@ pub fn again(host: &Host, manager: &Manager, launch: &Launch<'_>, name: &Name, a
     }
     launch.start(name)?;
     stopped_with_it.iter().try_for_each(|dependent| launch.start(dependent))
+}
+
+/// It takes all that there is of it along when it ends.
+pub fn refuse_one_off(host: &Host, name: &Name) -> Result<()> {
+    match Plan::read(&host.layout.state(name)) {
+        Ok(plan) if plan.ephemeral => {
+            let why =
+                "it is a one-off container, of which a stop leaves nothing (soute run --keep makes one that stays)";
+            Err(Error::new(Exit::Invalid, why))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Running containers that require this one, directly or through others: systemd stops them with it.

@@ -75,7 +75,7 @@ impl Status {
         let plan = Plan::of(&host.layout, &self.name).ok().map(|plan| leases::leased(&host.layout, plan));
         let mut page = Page::default();
         page.heading(entry, plan.as_ref());
-        page.definition(host, &self.name, entry)?;
+        page.definition(host, &self.name, entry, plan.as_ref())?;
         page.unit(entry, &properties);
         page.disk(host, entry, plan.as_ref())?;
         page.links(plan.as_ref().filter(|_| entry.is_up()));
@@ -130,12 +130,11 @@ impl Page {
         };
     }
 
-    fn definition(&mut self, host: &Host, name: &Name, entry: &Entry) -> Result<()> {
+    fn definition(&mut self, host: &Host, name: &Name, entry: &Entry, plan: Option<&Plan>) -> Result<()> {
         let Some(found) = search::find(&host.layout, name)? else {
-            self.line(
-                "Definition",
-                if entry.is_up() { "none: a one-off container" } else { "none: only its disk is left" },
-            );
+            let was = plan.map(|plan| plan.definition.as_str()).filter(|was| !was.is_empty());
+            let none = if entry.is_up() { "none: a one-off container" } else { "none: only its disk is left" };
+            self.line("Definition", was.map_or_else(|| none.to_owned(), |was| format!("gone: {was}")));
             return Ok(());
         };
         let changed = if entry.changed { " (changed since the start: soute diff tells in what)" } else { "" };

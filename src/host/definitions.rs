@@ -18,6 +18,7 @@ use crate::definition::{Faults, Site};
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::store::ImageInfo;
 use crate::output::diagnostics;
+use crate::plan::Plan;
 use crate::settings::Host;
 use crate::systemd::Manager;
 
@@ -26,7 +27,17 @@ const LARGEST: u64 = 1 << 20;
 
 /// The files of a container; exit status 4 if it has none.
 pub fn find(host: &Host, name: &Name) -> Result<Found> {
-    search::find(&host.layout, name)?.ok_or_else(|| unknown(name))
+    search::find(&host.layout, name)?.ok_or_else(|| undefined(host, name))
+}
+
+/// Exit status 4, with what there is of it all the same.
+fn undefined(host: &Host, name: &Name) -> Error {
+    let text = match Plan::read(&host.layout.state(name)) {
+        Err(_) => return unknown(name),
+        Ok(plan) if plan.definition.is_empty() => format!("{name} is a one-off container, with no definition"),
+        Ok(plan) => format!("the definition of {name} is gone: {}", plan.definition),
+    };
+    Error::new(Exit::NotFound, text)
 }
 
 /// Exit status 4.
@@ -56,6 +67,10 @@ pub fn load_quietly(host: &Host, name: &Name, systemd: Option<u32>) -> std::resu
         toml::Table::new(),
         check::Host { systemd },
     )
+    .map_err(|failure| match failure {
+        Failure::Error(error) if error.exit() == Exit::NotFound => Failure::Error(undefined(host, name)),
+        failure => failure,
+    })
 }
 
 /// A definition that is no file, checked like one.

@@ -37,6 +37,18 @@ pub fn missing(host: &Host, loaded: &Loaded, has_copy: bool) -> Vec<Fault> {
 const STORES: [&str; 5] =
     ["/run/credentials/@system", "/etc/credstore", "/run/credstore", "/usr/local/lib/credstore", "/usr/lib/credstore"];
 
+/// Exit status 1 where a start would fail for what this host does not have: a container that runs is not stopped for it. A
+/// network card that is its parent may be away because the container has it.
+pub fn refuse_in_vain(host: &Host, loaded: &Loaded) -> Result<()> {
+    let here = host.layout.root() == Path::new("/");
+    let bridges = if here { bridges(loaded) } else { Vec::new() };
+    match (image(host, loaded), bridges.first()) {
+        (Some(fault), _) => Err(Error::new(Exit::NotFound, fault.message)),
+        (None, Some(fault)) => Err(Error::failed(&fault.message)),
+        (None, None) => refuse_without_credentials(host, loaded),
+    }
+}
+
 /// Exit status 1 where a credential is not there: systemd would say so as "status=243/CREDENTIALS" and no more.
 pub fn refuse_without_credentials(host: &Host, loaded: &Loaded) -> Result<()> {
     match credentials(loaded).first().filter(|_| host.layout.root() == Path::new("/")) {

@@ -11,6 +11,7 @@ both!(
     attack_17_restarts_never_lose_a_name,
     restart_by_soute_takes_the_definition_as_it_is_now,
     a_start_does_not_wait_for_the_restart_of_what_was_started_before,
+    what_could_not_come_back_is_not_stopped_for_a_restart,
 );
 
 fn crash_restarts_and_the_limit_ends_it(lab: &Lab) {
@@ -160,5 +161,54 @@ fn a_start_does_not_wait_for_the_restart_of_what_was_started_before(lab: &Lab) {
         systemctl start soute-start@mended
         is active "$(state mended)"
         soute stop mended"#,
+    );
+}
+
+fn what_could_not_come_back_is_not_stopped_for_a_restart(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        file=/etc/soute/containers/lost.toml
+        define lost
+        soute start lost
+        rm $file
+        main=$(pid lost)
+        has "$(fails 4 soute restart lost)" "the definition of lost is gone: $file"
+        fails 4 soute set lost limits.tasks=5 >/dev/null
+        fails 4 soute update lost >/dev/null
+        has "$(soute status lost)" "Definition: gone: $file"
+        is "$main" "$(pid lost)"
+        # systemd starts what ran.
+        systemctl restart soute@lost
+        is_state lost active
+        soute stop lost
+        has "$(fails 4 soute start lost)" "cannot start lost: the definition of lost is gone: $file"
+        soute remove lost
+        has "$(fails 4 soute start lost)" "no container is called lost"
+        # What a stop would leave nothing of is not restarted.
+        soute run -d --name passing busybox -- sleep infinity
+        main=$(pid passing)
+        has "$(fails 5 soute restart passing)" "it is a one-off container"
+        has "$(fails 5 soute update passing)" "it is a one-off container"
+        is "$main" "$(pid passing)"
+        soute remove --force passing
+        # Nor what would not come back on this host.
+        define lost
+        soute start lost
+        main=$(pid lost)
+        define lost '[[network]]' 'bridge = "br-absent"'
+        has "$(fails 1 soute restart lost)" "bridge br-absent does not exist"
+        fails 1 soute apply lost --restart >/dev/null
+        has "$(soute check lost 2>&1)" "bridge br-absent does not exist"
+        is "$main" "$(pid lost)"
+        soute remove --force lost
+        # One that became several is not renamed.
+        define lost 'replicas = 2'
+        soute start lost
+        define lost
+        has "$(fails 7 soute diff lost-1)" "$file makes lost now"
+        define lost 'replicas = 3'
+        soute stop lost-1
+        soute remove --force lost"#,
     );
 }

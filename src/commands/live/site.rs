@@ -168,15 +168,22 @@ impl<'a> Site<'a> {
         Ok(Some((kept, image.digest)))
     }
 
-    /// The definition is gone. One that says the same may be it, under another name.
+    /// The definition is gone, or is that of others now: it has got replicas, or has them no more. One that says the same may
+    /// be it, under another name.
     fn gone(&self, name: &Name, runs: &Plan) -> Change {
         let others = search::all(&self.host.layout).map(|all| all.found).unwrap_or_default();
+        let now: Vec<_> = others.iter().filter(|other| other.main.as_os_str() == runs.definition.as_str()).collect();
         let same = |other: &Found| {
             let (_, loaded) = definitions::alone(self.host, other, Some(self.systemd));
             loaded.is_some_and(|loaded| settled::fingerprint(&loaded) == runs.fingerprint)
         };
         let renamed = others.iter().filter(|other| !self.up.contains(other.name.as_str())).find(|other| same(other));
-        let from = renamed.map(|other| format!("{} says the same: {name} was renamed?", other.main.display()));
+        let from = match (&now[..], renamed) {
+            ([], None) => None,
+            ([], Some(other)) => Some(format!("{} says the same: {name} was renamed?", other.main.display())),
+            ([one], _) => Some(format!("{} makes {} now", runs.definition, one.name)),
+            ([first, .., last], _) => Some(format!("{} makes {} to {} now", runs.definition, first.name, last.name)),
+        };
         let old = Some(runs.definition.clone());
         Change { field: "definition".to_owned(), class: Class::Drift, old, new: Some("gone".to_owned()), from }
     }

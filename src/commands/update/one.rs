@@ -9,7 +9,7 @@ use super::prove::{Terms, Verdict, prove, watch};
 use super::repair::hold;
 use crate::commands::launch::Launch;
 use crate::commands::remove::is_running;
-use crate::commands::restart::running_dependents;
+use crate::commands::restart::{refuse_one_off, running_dependents};
 use crate::commands::{must_exist, pull, report, stop};
 use crate::definition::load::Loaded;
 use crate::definition::model::DiskMode;
@@ -63,8 +63,9 @@ impl<'a> Updater<'a> {
 
     fn update_held(&self, name: &Name, edit: Option<&Edit>) -> Result<Outcome> {
         let loaded = definition::load(self.host, name, edit, Some(self.manager.version()?))?;
-        missing::refuse_without_credentials(self.host, &loaded)?;
+        refuse_one_off(self.host, name)?;
         let image = self.image(&loaded)?;
+        missing::refuse_in_vain(self.host, &loaded)?;
         let pair = Pair::of(&self.host.layout, name)?;
         let keeps = loaded.definition.disk.mode == DiskMode::Keep;
         let Some(old) = pair.in_use()?.map(|disk| Ok::<_, Error>((disk.kind()?, disk.record))).transpose()? else {
