@@ -3,7 +3,7 @@
 # make test                 every test; `make lab` leaves a shell where they run
 # make torture              power cuts, writes that fail, kills at any step, a thousand containers on one bridge
 # make bench                ours and others' speed, in turn, as ratios
-# make bench-images         copies of images and cp's, btrfs's, in turn, as ratios
+# make bench-images         copies of images and cp's, btrfs's, imports and podman's, in turn, as ratios
 # make bench-network        links and published ports, and netavark's, a hand's, in turn, as ratios
 # make bench-apply          one limit of a hundred containers, beside podman update, and diff of a thousand
 # make compare              ours and others' isolation, as a probe finds it from inside
@@ -135,7 +135,8 @@ bench: deps stage
 # Static, as the runner is, which makes the copies.
 bench-images: deps
 	$(CARGO) rustc --locked --profile $(PROFILE) --example clone -- -C target-feature=+crt-static
-	@tests/bench/images $(OUT)/examples/clone
+	$(CARGO) build --locked --profile $(PROFILE) --bin soute
+	@tests/bench/images $(OUT)/examples/clone $(OUT)/soute
 
 # The same of what makes links.
 bench-network: deps stage

@@ -3,6 +3,7 @@
 //!     clone import DIRECTORY IMAGE SOURCE
 //!     clone copy DIRECTORY IMAGE NAME     prints the microseconds of the copy alone
 //!     clone remove DIRECTORY NAME
+//!     clone peak COMMAND…                 runs it and prints the KiB that it had in memory at most
 
 use std::path::Path;
 use std::time::Instant;
@@ -21,7 +22,8 @@ fn main() -> Result<()> {
         }
         ["copy", directory, image, name] => copy(&Layout::new(directory), image, name),
         ["remove", directory, name] => disk::remove(&Layout::new(directory), name).map(drop),
-        _ => Err(Error::new(Exit::Usage, "usage: clone import|copy|remove DIRECTORY …")),
+        ["peak", command, ref arguments @ ..] => peak(command, arguments),
+        _ => Err(Error::new(Exit::Usage, "usage: clone import|copy|remove DIRECTORY …, or peak COMMAND…")),
     }
 }
 
@@ -33,5 +35,14 @@ fn copy(layout: &Layout, image: &str, name: &str) -> Result<()> {
     println!("{}", begin.elapsed().as_micros());
     let method = made.record.copied.map(|method| method.to_string()).unwrap_or_default();
     eprintln!("{method}");
+    Ok(())
+}
+
+fn peak(command: &str, arguments: &[&str]) -> Result<()> {
+    if !std::process::Command::new(command).args(arguments).stdout(std::io::stderr()).status()?.success() {
+        return Err(Error::failed(format!("{command} failed")));
+    }
+    let used = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN).map_err(Error::failed)?;
+    println!("{}", used.max_rss());
     Ok(())
 }

@@ -13,6 +13,11 @@ END {
         alone = median(systems[i] "-raw-alone") / 1000
         line("raw file, " systems[i] ", without the process", sprintf("%.2f ms", alone), "", "", "1 ms", "", judge(alone, 1, 0))
     }
+    against("import of an OCI archive, ext4; podman load and image mount", "import-ours", "import-theirs", 1, 0, "1.00", "")
+    for (i = split("ours theirs", who); i > 0; i--) peak[who[i]] = median("import-" who[i] "-peak") / 1024
+    judged = judge(peak["ours"], 64, 0)
+    line("  peak memory", sprintf("%.0f MiB", peak["ours"]), sprintf("%.0f MiB", peak["theirs"]), "", "64 MiB", "", judged)
+    if (judged == "MISSED") missed = missed "\nsoute is over its limit: peak memory of an import"
     if (missed) print missed
     exit missed != ""
 }
