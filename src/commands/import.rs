@@ -20,7 +20,7 @@ use crate::image::archive::{Archive, End};
 use crate::image::bundle::Bundle;
 use crate::image::disk::{DiskRecord, create_record};
 use crate::image::lock::Lock;
-use crate::image::staging::{Staging, open_private, sweep};
+use crate::image::staging::{Staging, open_private};
 use crate::image::store::{INFO, ImageInfo, Kind, RAW, ROOT, Store};
 use crate::image::superblock::{self, FsType};
 use crate::image::{btrfs, decompress, disk, ids, record, volume};
@@ -162,8 +162,6 @@ fn put_in_place<R: Read>(host: &Host, name: &Name, bundle: Bundle<R>, checked: &
     let (definition, drop_ins) = (bundle.definition.clone(), bundle.drop_ins.clone());
     disk::sweep(&host.layout)?;
     let (disks, volumes) = (open_private(&host.layout.disks())?, open_private(&host.layout.volumes())?);
-    // What an import was killed over.
-    sweep(volumes.as_fd())?;
     let volume_staging = Staging::begin(volumes.as_fd())?;
     let staging = manifest.disk.map(|_| Staging::begin(disks.as_fd())).transpose()?;
     bundle.unpack(staging.as_ref(), &volume_staging)?;

@@ -390,7 +390,8 @@ pub fn names(layout: &Layout) -> Result<Vec<String>> {
     access::names(&disks).context("cannot read the disks")
 }
 
-/// Removes what killed commands have left, and the disks that others took the place of.
+/// Removes what killed commands have left, and the disks that others took the place of. Volumes are made beside disks, by
+/// imports.
 pub fn sweep(layout: &Layout) -> Result<()> {
     let disks = open_private(&layout.disks())?;
     staging::sweep(disks.as_fd())?;
@@ -399,7 +400,10 @@ pub fn sweep(layout: &Layout) -> Result<()> {
             staging::sweep(disk.as_fd()).with_context(|| format!("disk of {name}"))?;
         }
     }
-    Ok(())
+    match layout.volumes().symlink_metadata() {
+        Ok(_) => staging::sweep(open_private(&layout.volumes())?.as_fd()).context("volumes"),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Whether it says what its image was: asked at each start, and hardly ever so.
