@@ -79,7 +79,7 @@ fn applied_and_killed() -> &'static [Report] {
         }
         let made = format!("made='{}' last=1\n", reports[reports.len() - 1].get("made"));
         let last = [COMMON, &made, STORE, include_str!("vm/killed.sh")].concat();
-        reports.push(Report::of(vm.boot(&last, 300)));
+        reports.push(Report::of(vm.boot(&last, 900)));
         reports
     })
 }
