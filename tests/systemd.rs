@@ -199,6 +199,7 @@ fn descriptors_are_passed_and_progress_is_told() {
             beside: Vec::new(),
             fds: vec![("StandardOutputFileDescriptor", writer.as_fd())],
             progress: Some(&mut |text: &str| told.push(text.to_owned())),
+            anew: false,
             ends: true,
         };
         let started = manager.start_transient(&notify("talks", line, &[]), start).unwrap();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use zbus::{Fd, OwnedObjectPath, Variant};
 
-use super::bus::{Bus, UNIT};
+use super::bus::{Bus, SERVICE, UNIT};
 use super::ended::{Code, Ended};
 use super::failure::Failure;
 use super::job;
@@ -28,6 +28,8 @@ pub struct Start<'a> {
     pub beside: Vec<Unit>,
     /// Told each new STATUS= of the service until it is ready.
     pub progress: Option<&'a mut dyn FnMut(&str)>,
+    /// What was started before was another one: an automatic restart of that is not joined.
+    pub anew: bool,
     /// The caller waits for the end: a service that fails right after it was ready has started all the same.
     pub ends: bool,
 }
@@ -61,14 +63,14 @@ impl Manager {
     /// Starts a transient unit and waits until it is ready. A second start of one name waits for the first and shares
     /// its result; a failed unit of that name is reset first.
     pub fn start_transient(&self, unit: &Unit, start: Start<'_>) -> Result<Started<'_>> {
-        let Start { fds, beside, progress, ends } = start;
+        let Start { fds, beside, progress, anew, ends } = start;
         let progress = RefCell::new(progress);
         let tell = |text: &str| progress.borrow_mut().iter_mut().for_each(|progress| progress(text));
         let accepted = Cell::new(false);
         let ((watch, joined), bus) = self.session(async |bus| {
             let watch = Watch::new(bus, &unit.name).await?;
             let mut starting =
-                Starting { bus, unit, fds: &fds, beside: &beside, ends, accepted: &accepted, watch, tell: &tell };
+                Starting { bus, unit, fds: &fds, beside: &beside, anew, ends, accepted: &accepted, watch, tell: &tell };
             let joined = starting.run().await?;
             Ok((starting.watch, joined))
         })?;
@@ -84,6 +86,7 @@ struct Starting<'a> {
     unit: &'a Unit,
     fds: &'a [(&'a str, BorrowedFd<'a>)],
     beside: &'a [Unit],
+    anew: bool,
     ends: bool,
     /// StartTransientUnit was answered, on this connection or on one that broke since.
     accepted: &'a Cell<bool>,
@@ -157,7 +160,10 @@ impl Starting<'_> {
         let status = snapshot(self.bus, name).await?;
         match (status.active.as_str(), status.job.as_deref()) {
             ("active" | "reloading" | "refreshing", None | Some("reload")) => Ok(Way::Joined),
-            ("activating", None) if status.waits_to_restart() => self.end_restarts().await,
+            ("activating", None) if status.waits_to_restart() => self.end_restarts("fail").await,
+            ("activating", Some("start" | "restart") | None) if self.anew && self.is_automatic().await? => {
+                self.end_restarts("replace").await
+            }
             (_, Some("start" | "restart" | "verify-active")) | ("activating", None) => self.join().await,
             ("failed", None) => {
                 job::reset_failed(self.bus, name).await?;
@@ -204,10 +210,19 @@ impl Starting<'_> {
         Ok(Way::Clear)
     }
 
+    /// systemd has begun the start that goes on, and not somebody.
+    async fn is_automatic(&self) -> Result<bool, Failure> {
+        match self.bus.get(&self.unit.name, SERVICE, "NRestarts").await {
+            Ok(count) => Ok(u32::try_from(&count).is_ok_and(|count| count > 0)),
+            Err(Failure::NoSuchUnit(_)) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// What waits for its automatic restart would start what was started before, and only then. A start that somebody else
-    /// makes meanwhile is not stopped: "fail".
-    async fn end_restarts(&mut self) -> Result<Way, Failure> {
-        match self.bus.manager::<OwnedObjectPath>("StopUnit", &(self.unit.name.as_str(), "fail")).await {
+    /// makes meanwhile is not stopped with the mode "fail".
+    async fn end_restarts(&mut self, mode: &str) -> Result<Way, Failure> {
+        match self.bus.manager::<OwnedObjectPath>("StopUnit", &(self.unit.name.as_str(), mode)).await {
             Ok(job) => drop(self.watch.job(&job, self.tell).await?),
             Err(lost @ Failure::Lost(_)) => return Err(lost),
             Err(_) => std::thread::sleep(Duration::from_millis(5)),

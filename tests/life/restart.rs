@@ -11,6 +11,7 @@ both!(
     attack_17_restarts_never_lose_a_name,
     restart_by_soute_takes_the_definition_as_it_is_now,
     a_start_does_not_wait_for_the_restart_of_what_was_started_before,
+    a_start_does_not_join_the_restart_of_what_was_started_before,
     what_could_not_come_back_is_not_stopped_for_a_restart,
 );
 
@@ -161,6 +162,24 @@ fn a_start_does_not_wait_for_the_restart_of_what_was_started_before(lab: &Lab) {
         systemctl start soute-start@mended
         is active "$(state mended)"
         soute stop mended"#,
+    );
+}
+
+fn a_start_does_not_join_the_restart_of_what_was_started_before(lab: &Lab) {
+    run(
+        lab,
+        r#"
+        # Fails at its first start, and is never ready at those that follow.
+        define met 'ready = "notify"' 'restart.delay = "50ms"' \
+            'command = ["sh", "-c", "[ -e /again ] || { touch /again; exit 3; }; sleep infinity"]'
+        fails 1 soute start met >/dev/null
+        at_work() { [ "$(systemctl show -p SubState -p NRestarts soute@met | sort | xargs)" = "NRestarts=1 SubState=start" ]; }
+        soon at_work
+        define met 'limits.tasks = 22'
+        within 20000 soute start met
+        is "active 22 0" "$(state met) $(prop met TasksMax) $(prop met NRestarts)"
+        is "" "$(soute verify met)"
+        soute remove --force met"#,
     );
 }
 

@@ -220,6 +220,7 @@ impl<'a> Launch<'a> {
         if !plan.publish.is_empty() {
             ports::refuse_taken(self.manager, &plan.publish)?;
         }
+        let anew = Plan::read(&self.host.layout.state(&plan.name)).is_ok_and(|before| before != *plan);
         self.snapshot(plan)?;
         ports::keep_open(self.manager, &plan.name, &plan.publish)?;
         if let Some(slice) = &plan.slice {
@@ -232,7 +233,7 @@ impl<'a> Launch<'a> {
         let sockets = plan.publish.iter().filter(|port| !port.activate).map(|port| port.unit(&plan.name));
         let leases = dhcp::is_asked(plan).then(|| plan::lease::unit(&plan.name));
         let beside = sockets.chain(timer).chain(leases).collect();
-        let started = self.manager.start_transient(&plan.unit, Start { fds, beside, progress, ends });
+        let started = self.manager.start_transient(&plan.unit, Start { fds, beside, progress, anew, ends });
         shown.clear();
         // Whoever took a port since says more than that a socket unit has failed.
         started.or_else(|error| ports::refuse_taken(self.manager, &plan.publish).and(Err(error)))
