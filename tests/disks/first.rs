@@ -27,7 +27,7 @@ fn attack_12_a_first_start_on_a_device_that_fails_leaves_no_disk_or_a_whole_one(
 fn failing(lab: &Lab) {
     crate::lab::image::in_lab("busybox");
     let script = r#"
-        sources 80; mkdir small full; cp -a /images/busybox/. one/
+        sources 80; mkdir small full; cp -a /images/busybox/. one/; echo "127.0.0.1 localhost" >one/etc/hosts
         mkdir -p /etc/soute; trap 'rm -f /etc/soute/soute.toml' EXIT; echo "store = \"$dir/small/store\"" >/etc/soute/soute.toml
         words="No space left on device|Input/output error|Read-only file system|Structure needs cleaning"
         # But for directories: a start makes what it needs in them.
@@ -68,7 +68,7 @@ fn failing(lab: &Lab) {
 fn first(lab: &Lab) {
     crate::lab::image::in_lab("busybox");
     let script = r#"
-        sources 80; mkdir small; cp -a /images/busybox/. one/
+        sources 80; mkdir small; cp -a /images/busybox/. one/; echo "127.0.0.1 localhost" >one/etc/hosts
         truncate -s 400M file
         mkdir -p /etc/soute; trap 'rm -f /etc/soute/soute.toml' EXIT; echo "store = \"$dir/small/store\"" >/etc/soute/soute.toml
         # But for directories: a start makes what it needs in them.
