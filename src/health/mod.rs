@@ -88,10 +88,11 @@ fn check(layout: &Layout, plan: &Plan, health: &Health) -> Result<Option<Result<
     }
 }
 
-/// What was started is started again, as a restart by systemd does: the definition of today is for `soute restart`.
+/// What was started is started again, as a restart by systemd does: the definition of today is for `soute restart`. Whoever
+/// stops it at this moment, an update that goes back among them, wins: it does not come up again after that.
 fn act(name: &str, on_failure: OnFailure) -> Result<()> {
     let verb = match on_failure {
-        OnFailure::Restart => "restart",
+        OnFailure::Restart => "try-restart",
         OnFailure::Stop => "stop",
         OnFailure::None => return Ok(()),
     };
