@@ -9,8 +9,8 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, renameat, unlinkat};
 
-use crate::image::access::{create_file, open_inside};
 use crate::image::staging::unique;
+use crate::image::tree::access::{create_file, open_inside};
 
 /// More than a number needs.
 pub const NUMBER: u64 = 64;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::definition::types::escaped;
 use crate::error::{Context, Error, Exit, Result};
 use crate::file;
-use crate::image::ids::Pool;
+use crate::image::disk::ids::Pool;
 use crate::image::remote::cosign::Rule;
 use crate::layout::Layout;
 

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use lab::in_labs;
 use soute::definition::Definition;
+use soute::image::raw::superblock::FsType;
 use soute::image::store::{Declared, ImageInfo, Kind};
-use soute::image::superblock::FsType;
 use soute::layout::Layout;
 use soute::plan::{Facts, Plan, Property, Unit, Value};
 use soute::systemd::{Manager, Start, unit_text};

@@ -9,9 +9,9 @@ use super::remove::is_running;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
 use crate::host::definitions;
+use crate::image::disk::{self, commit};
 use crate::image::import::Options;
 use crate::image::lock::Lock;
-use crate::image::{commit, disk};
 use crate::output::{amount, bar};
 use crate::settings::Host;
 

@@ -13,7 +13,7 @@ use crate::definition::tree::{Node, Value};
 use crate::definition::types::Name;
 use crate::error::{Context, Result};
 use crate::host::definitions::load;
-use crate::image::switch;
+use crate::image::disk::switch;
 use crate::output::{json, stdout};
 use crate::settings::Host;
 

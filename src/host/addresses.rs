@@ -11,7 +11,7 @@ use crate::definition::outline::Claim;
 use crate::definition::site::Site;
 use crate::definition::types::{Cidr, LinkAddress};
 use crate::error::{Error, Result};
-use crate::image::addresses::{self, Given, Record};
+use crate::image::disk::addresses::{self, Given, Record};
 use crate::image::lock::Lock;
 use crate::layout::Layout;
 use crate::names;

@@ -15,16 +15,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, mkdirat};
 use serde::{Deserialize, Serialize};
 
-use super::access::{create_file, open_dir, shown};
-use super::archive::Archive;
 use super::copy::create_root;
-use super::extract::{Extractor, write};
 use super::file_name;
-use super::member::{Kind as Member, Member as Entry};
-use super::path::{c_string, normalized};
 use super::staging::Staging;
 use super::store::{Declared, ImageInfo, Kind, RAW, ROOT};
 use crate::error::{Context, Error, Result};
+use crate::image::archive::Archive;
+use crate::image::archive::extract::{Extractor, write};
+use crate::image::archive::member::{Kind as Member, Member as Entry};
+use crate::image::archive::path::{c_string, normalized};
+use crate::image::tree::access::{create_file, open_dir, shown};
 
 /// The first member.
 pub const MANIFEST: &str = "soute-container.toml";
@@ -159,7 +159,7 @@ impl<R: Read> Bundle<R> {
         if done.len() != expected {
             return Err(Error::failed("it lacks what it says that it has: is it cut off?"));
         }
-        self.archive.finish(super::archive::MAX_TRAILER)
+        self.archive.finish(crate::image::archive::MAX_TRAILER)
     }
 
     /// Which of the trees that the manifest names a path belongs to.

@@ -11,12 +11,12 @@ use rustix::fs::{AtFlags, FileType, Mode, Stat, fstat, linkat, mkdirat, mknodat,
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::access::{self, Listed, MAX_DEPTH, create_file, list, open_dir, open_file};
-use super::attributes::{Attributes, Owner};
-use super::content::{Copier, can_reflink};
-use super::delete::{is_btrfs, is_subvolume};
-use super::xattr::{Shift, Target};
 use crate::error::{Context, Error, Result};
+use crate::image::tree::access::{self, Listed, MAX_DEPTH, create_file, list, open_dir, open_file};
+use crate::image::tree::attributes::{Attributes, Owner};
+use crate::image::tree::content::{Copier, can_reflink};
+use crate::image::tree::delete::{is_btrfs, is_subvolume};
+use crate::image::tree::xattr::{Shift, Target};
 use crate::sandbox::raw;
 
 /// linux/limits.h; a longer path could not be the target of a hard link.

@@ -14,13 +14,13 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::access::create_file;
-use super::content::Copier;
 use super::copy::Progress;
-use super::pack::pack;
 use super::staging::unique;
 use super::store::{Image, Kind};
 use crate::error::{Error, Result};
+use crate::image::archive::pack::pack;
+use crate::image::tree::access::create_file;
+use crate::image::tree::content::Copier;
 
 /// How an exported file is compressed.
 pub type Compression = compression::Format;

@@ -11,23 +11,24 @@ use std::sync::atomic::AtomicU64;
 use rustix::fs::{AtFlags, FileType, Mode, fstat, statat, syncfs, unlinkat};
 use rustix::io::Errno;
 
-use super::access::{create_file, open_dir};
-use super::ahead::{Counted, Told, ahead};
-use super::archive::{Archive, End, MAX_TRAILER, has_checksum};
 use super::copy::{self, Options as CopyOptions, Progress};
-use super::decompress;
-use super::digest::{self, Digested};
-use super::extract::extract;
 use super::lock::Lock;
 use super::oci::blobs::{Blobs, Members, Part, may_have_images};
 use super::oci::unpack::Expanded;
 use super::oci::{self};
-use super::path::normalized;
 use super::staging::Staging;
 use super::store::{Declared, INFO, ImageInfo, Kind, OnImage, RAW, ROOT, Store, Verified, claim};
-use super::superblock::{FsType, HEAD};
-use super::{file_name, raw_file, record};
+use super::{file_name, record};
 use crate::error::{Context, Error, Exit, Result};
+use crate::image::archive::ahead::{Counted, Told, ahead};
+use crate::image::archive::decompress;
+use crate::image::archive::extract::extract;
+use crate::image::archive::path::normalized;
+use crate::image::archive::{Archive, End, MAX_TRAILER, has_checksum};
+use crate::image::raw::region;
+use crate::image::raw::superblock::{FsType, HEAD};
+use crate::image::tree::access::{create_file, open_dir};
+use crate::image::tree::digest::{self, Digested};
 use crate::layout::Layout;
 
 const COMPRESSED: [&[u8]; 4] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], decompress::XZ, b"BZh"];
@@ -263,7 +264,7 @@ fn is_compressed_raw(file: &File) -> bool {
     let mut head = Vec::new();
     let reader = Part::whole(file).and_then(|part| Expanded::new(part, 0));
     let read = reader.is_ok_and(|reader| reader.take(HEAD as u64).read_to_end(&mut head).is_ok());
-    read && !has_checksum(&head) && raw_file::begins_so(&head)
+    read && !has_checksum(&head) && region::begins_so(&head)
 }
 
 /// Unpacks what is compressed into a file without a name, as blobs lie in it in any order.
@@ -313,9 +314,9 @@ fn unpack(file: &File, staging: &Staging, progress: &mut Progress<'_>) -> Result
 
 fn raw(file: &File, staging: &Staging, options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Filled> {
     untagged(options)?;
-    let place = raw_file::find(file)?;
+    let place = region::find(file)?;
     place.copy(file, staging.dir(), progress)?;
-    let copy = super::access::open_file(staging.dir(), RAW)?;
+    let copy = crate::image::tree::access::open_file(staging.dir(), RAW)?;
     let content = digest::file(copy.as_fd())?;
     let (fs, declared) = (Some(place.fs), Declared::default());
     Ok(Filled { kind: Kind::Raw, fs, content, manifest: None, declared, vouched: None })

@@ -11,9 +11,9 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::access::{create_file, open_inside};
 use super::staging::unique;
 use crate::error::{Context, Error, Result};
+use crate::image::tree::access::{create_file, open_inside};
 
 const MAX_SIZE: u64 = 1 << 20;
 

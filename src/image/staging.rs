@@ -14,9 +14,9 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-use super::access::{list, open_dir};
-use super::delete;
 use crate::error::{Context, Error, Exit, Result};
+use crate::image::tree::access::{list, open_dir};
+use crate::image::tree::delete;
 
 const TEMPORARY: &str = ".tmp-";
 const TRASH: &str = ".trash-";

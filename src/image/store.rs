@@ -8,12 +8,13 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::{Errno, retry_on_intr};
 use serde::{Deserialize, Serialize};
 
-use super::access::{self, open_dir, open_inside};
 use super::lock::Lock;
 use super::staging::{is_named, open_private, secure, sweep, take_aside, trash};
-use super::superblock::FsType;
-use super::{delete, file_name, record};
+use super::{file_name, record};
 use crate::error::{Context, Error, Exit, Result};
+use crate::image::raw::superblock::FsType;
+use crate::image::tree::access::{self, open_dir, open_inside};
+use crate::image::tree::delete;
 use crate::layout::Layout;
 
 /// The root directory of a tree, beside its record.

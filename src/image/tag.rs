@@ -6,13 +6,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::{AtFlags, RenameFlags, fsync, linkat, renameat_with, syncfs};
 use rustix::io::Errno;
 
-use super::content::can_reflink;
 use super::copy::{self, Options, Progress};
 use super::lock::Lock;
 use super::staging::Staging;
 use super::store::{INFO, Image, Kind, RAW, ROOT, Store};
 use super::{file_name, record};
 use crate::error::{Context, Error, Exit, Result};
+use crate::image::tree::content::can_reflink;
 use crate::layout::Layout;
 
 /// Gives the content of the image `name` a second name. Both are whole images, either can be removed: no byte is copied
@@ -58,7 +58,7 @@ pub fn rename(layout: &Layout, name: &str, new: &str) -> Result<()> {
 
 /// Fails where an image has the name already.
 pub fn refuse_taken(store: &Store, name: &str) -> Result<()> {
-    match super::access::open_dir(store.dir(), &path(name)?) {
+    match crate::image::tree::access::open_dir(store.dir(), &path(name)?) {
         Err(Errno::NOENT) => Ok(()),
         other => other.with_context(|| format!("cannot open image {name}")).and(Err(taken(name))),
     }

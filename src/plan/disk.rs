@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::superblock::FsType;
+use crate::image::raw::superblock::FsType;
 
 /// The first host id of a container's 65536; disk id 0 appears to the host as this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,9 +8,9 @@ use super::notify::Manager;
 use super::{grow, mounts, userns};
 use crate::error::{Context, Result};
 use crate::image::copy::Progress;
+use crate::image::disk::switch::Pair;
 use crate::image::disk::{self, Disk, DiskPlan, DiskRecord};
 use crate::image::store::Store;
-use crate::image::switch::Pair;
 use crate::layout::Layout;
 use crate::plan::{DiskKind, DiskMode, IdRange, Plan, Value};
 

@@ -11,10 +11,10 @@ use rustix::mount::MountAttrFlags;
 use super::exec::Target;
 use super::{raw, sources};
 use crate::error::{Context, Error, Exit, Result};
-use crate::image::access::open_dir;
 use crate::image::disk::{self, Disk};
-use crate::image::loopdev;
-use crate::image::superblock::FsType;
+use crate::image::raw::loopdev;
+use crate::image::raw::superblock::FsType;
+use crate::image::tree::access::open_dir;
 use crate::layout::Layout;
 
 /// Of every file system that grows a multiple of it is taken.

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use soute::image::copy::{CopyMethod, Options, copy_tree, tree};
-use soute::image::xattr::Shift;
+use soute::image::tree::xattr::Shift;
 
 use crate::lab::{Mounted, acl, everything, run};
 use crate::listing::{assert_same, listing};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use soute::image::copy::CopyMethod;
+use soute::image::disk::ids::{self, Pool};
 use soute::image::disk::{self, DiskPlan, DiskRecord, LastExit};
-use soute::image::ids::{self, Pool};
 use soute::image::store::{ImageInfo, Kind, Store};
 use soute::layout::Layout;
 

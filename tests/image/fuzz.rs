@@ -8,12 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use soute::image::archive::decompress;
+use soute::image::archive::path::normalized;
 use soute::image::archive::{Archive, End, has_checksum};
-use soute::image::decompress;
-use soute::image::gpt::{self, crc32};
 use soute::image::oci::config::Config;
 use soute::image::oci::document::{Document, Saved, json};
-use soute::image::path::normalized;
+use soute::image::raw::gpt::{self, crc32};
 use soute::image::remote::challenge::Challenge;
 use soute::image::remote::source::Source;
 use soute::image::remote::url::Url;

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use soute::image::import::{Options, import};
+use soute::image::raw::superblock::FsType;
 use soute::image::store::{ImageInfo, Kind, Store};
-use soute::image::superblock::FsType;
 use soute::layout::Layout;
 
 use crate::lab::{everything, run};
@@ -130,7 +130,7 @@ fn an_image_is_replaced_only_if_asked_and_never_half() {
     assert_eq!(store.open("i").unwrap().info, third);
     store.sweep(&layout).unwrap();
     store.sweep_replaced(&layout, &[first.digest, second.digest]).unwrap();
-    let kept = soute::image::access::open_file(std::os::fd::AsFd::as_fd(&ran_on), c"file").unwrap();
+    let kept = soute::image::tree::access::open_file(std::os::fd::AsFd::as_fd(&ran_on), c"file").unwrap();
     assert_eq!(std::io::read_to_string(fs::File::from(kept)).unwrap(), "two");
     assert_eq!(store.names().unwrap(), ["i"]);
     store.sweep_replaced(&layout, &[third.digest]).unwrap();

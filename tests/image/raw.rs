@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use soute::image::copy::CopyMethod;
 use soute::image::disk::{self, DiskPlan, DiskRecord};
 use soute::image::import::{Options, import};
-use soute::image::superblock::FsType;
-use soute::image::{loopdev, store::Store};
+use soute::image::raw::loopdev;
+use soute::image::raw::superblock::FsType;
+use soute::image::store::Store;
 use soute::layout::Layout;
 
 use crate::lab::{Mounted, run};

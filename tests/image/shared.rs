@@ -4,12 +4,13 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use soute::image::disk::commit;
 use soute::image::disk::{self, DiskPlan, DiskRecord};
 use soute::image::import::{Options, import};
 use soute::image::store::{Kind, Store};
 use soute::image::tag::tag;
-use soute::image::usage::{self, Usage};
-use soute::image::{commit, digest};
+use soute::image::tree::digest;
+use soute::image::tree::usage::{self, Usage};
 use soute::layout::Layout;
 
 use crate::lab::{Mounted, everything};

@@ -9,11 +9,11 @@ use rustix::io::Errno;
 
 use super::side::Root;
 use crate::error::{Context, Error, Exit, Result};
-use crate::image::access::shown;
+use crate::image::archive::pack::{View, pack_as};
+use crate::image::archive::receive::{Place, Policy, receive};
 use crate::image::archive::{Archive, End, MAX_TRAILER};
-use crate::image::pack::{View, pack_as};
-use crate::image::receive::{Place, Policy, receive};
-use crate::image::xattr::Shift;
+use crate::image::tree::access::shown;
+use crate::image::tree::xattr::Shift;
 use crate::sandbox::root;
 
 /// A path to copy from.

@@ -8,7 +8,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::commands::unit;
 use crate::error::{Context, Error, Result};
 use crate::image::disk::Disk;
-use crate::image::loopdev;
+use crate::image::raw::loopdev;
 use crate::plan::{Exec, Property, Unit, Value};
 use crate::sandbox::exec::Target;
 use crate::sandbox::raw;

@@ -8,10 +8,10 @@ use crate::commands::update::repair;
 use crate::commands::{each, report};
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
+use crate::image::disk::snapshot;
+use crate::image::disk::switch::{self, Pair};
 use crate::image::disk::{self, Disk};
 use crate::image::lock::Lock;
-use crate::image::snapshot;
-use crate::image::switch::{self, Pair};
 use crate::output::stdout;
 use crate::settings::Host;
 

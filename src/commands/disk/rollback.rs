@@ -11,7 +11,7 @@ use crate::commands::restart::running_dependents;
 use crate::commands::{must_exist, stop};
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
-use crate::image::{disk, snapshot};
+use crate::image::disk::{self, snapshot};
 use crate::output::bar;
 use crate::settings::Host;
 use crate::systemd::Manager;

@@ -9,7 +9,7 @@ use crate::commands::each;
 use crate::definition::types::Name;
 use crate::error::{Error, Exit, Result};
 use crate::image::copy::CopyMethod;
-use crate::image::{disk, snapshot};
+use crate::image::disk::{self, snapshot};
 use crate::output::table::Table;
 use crate::output::{json, stdout};
 use crate::settings::Host;

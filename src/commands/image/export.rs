@@ -10,11 +10,11 @@ use clap::{Args, ValueEnum};
 use super::convert;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
-use crate::image::access::shown;
 use crate::image::copy::Progress;
 use crate::image::export::{Compression, compression, stream, to_file};
 use crate::image::oci::layout::{Described, Target};
 use crate::image::store::{Image, Kind, Store};
+use crate::image::tree::access::shown;
 use crate::output::bar;
 use crate::settings::Host;
 

@@ -4,9 +4,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::process::{Command, Stdio};
 
 use crate::error::{Context, Error, Result};
-use crate::image::access::{MAX_DEPTH, list, open_dir};
-use crate::image::superblock::FsType;
-use crate::image::usage;
+use crate::image::raw::superblock::FsType;
+use crate::image::tree::access::{MAX_DEPTH, list, open_dir};
+use crate::image::tree::usage;
 
 /// Sizes are multiples of it.
 pub const UNIT: u64 = 1 << 20;

@@ -10,7 +10,7 @@ use super::users::{self, kind};
 use crate::commands::each;
 use crate::error::{Context, Result};
 use crate::image::store::{Image, ImageInfo, Kind, Store, Verified};
-use crate::image::usage;
+use crate::image::tree::usage;
 use crate::output::table::Table;
 use crate::output::{amount, json, stdout};
 use crate::settings::Host;

@@ -7,8 +7,8 @@ use crate::definition::merge::{Parsed, read_defaults};
 use crate::definition::search;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::disk;
+use crate::image::disk::switch;
 use crate::image::store::{ImageInfo, Kind, Store};
-use crate::image::switch;
 use crate::layout::Layout;
 use crate::plan::{self, DiskMode, MAIN_PID, PLAN, Plan};
 

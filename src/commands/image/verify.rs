@@ -8,8 +8,8 @@ use clap::Args;
 use crate::commands::each;
 use crate::definition::types::Name;
 use crate::error::{Error, Exit, Result};
-use crate::image::digest;
 use crate::image::store::{Image, Kind, Store};
+use crate::image::tree::digest;
 use crate::output::stdout;
 use crate::settings::Host;
 

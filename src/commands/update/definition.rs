@@ -11,7 +11,7 @@ use crate::definition::types::{Name, escaped};
 use crate::error::{Context, Error, Exit, Result};
 use crate::host::definitions;
 use crate::host::known::Known;
-use crate::image::switch::DefinitionFile;
+use crate::image::disk::switch::DefinitionFile;
 use crate::output::diagnostics;
 use crate::rewrite::replace::Replacement;
 use crate::rewrite::{drafts, examine};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::definition;
 use crate::definition::types::Name;
 use crate::error::{Context, Exit, Result};
+use crate::image::disk::switch::{self, Pair, Purpose};
 use crate::image::lock::{Lock, UpdateLock};
-use crate::image::switch::{self, Pair, Purpose};
 use crate::settings::Host;
 
 /// Before a start: ends an update that was cut off. One that goes on is waited for until the container is up.

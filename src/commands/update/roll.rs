@@ -6,7 +6,7 @@ use super::{repair, tell};
 use crate::commands::report;
 use crate::definition::types::Name;
 use crate::error::{Context, Error, Exit, Result};
-use crate::image::switch::Pair;
+use crate::image::disk::switch::Pair;
 
 /// Updates all, or none: at the first that does not work those before it go back too.
 pub fn update(updater: &Updater<'_>, of: &Name, replicas: &[Name], edit: Option<&Edit>) -> Result<()> {

@@ -13,10 +13,10 @@ use rustix::io::Errno;
 use super::digest::{Digest, Hashed, is_hex};
 use super::document::{Descriptor, MAX_DOCUMENT};
 use crate::error::{Context, Error, Result};
-use crate::image::access::{open_file, shown};
+use crate::image::archive::member::Kind;
+use crate::image::archive::path::{join, normalized, split};
 use crate::image::archive::{Archive, End};
-use crate::image::member::Kind;
-use crate::image::path::{join, normalized, split};
+use crate::image::tree::access::{open_file, shown};
 
 /// Members of an archive of images: docker writes three for each layer.
 const MAX_MEMBERS: usize = 1 << 16;

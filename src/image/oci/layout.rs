@@ -15,11 +15,11 @@ use tar::{EntryType, Header};
 use super::describe::{self, Blob};
 use super::digest::Hasher;
 use crate::error::{Context, Error, Result};
-use crate::image::access::{create_file, open_dir};
+use crate::image::archive::pack::{View, WHOLE, pack_as, pack_end, pack_text};
 use crate::image::export::{Compression, Output, encoded, place};
-use crate::image::pack::{View, WHOLE, pack_as, pack_end, pack_text};
 use crate::image::staging::Staging;
 use crate::image::store::Declared;
+use crate::image::tree::access::{create_file, open_dir};
 
 const BLOCK: u64 = 512;
 const BLOBS: &str = "blobs/sha256/";

@@ -9,8 +9,8 @@ use super::document::{Descriptor, Document, MAX_LAYERS, Saved, json};
 use super::platform::{architecture, suited};
 use crate::definition::types::escaped;
 use crate::error::{Context, Error, Result};
-use crate::image::access::shown;
 use crate::image::store::Declared;
+use crate::image::tree::access::shown;
 
 /// Indexes in indexes; real ones have one in another.
 const MAX_DEPTH: usize = 4;

@@ -8,13 +8,13 @@ use super::blobs::{Blobs, Stream};
 use super::digest::{Digest, Hashed};
 use super::search::{Found, Layer};
 use crate::error::{Context, Error, Result};
-use crate::image::access::shown;
-use crate::image::ahead::{Ahead, Counted, Told, ahead};
+use crate::image::archive::ahead::{Ahead, Counted, Told, ahead};
+use crate::image::archive::decompress;
+use crate::image::archive::extract::Extractor;
+use crate::image::archive::layer::Layers;
 use crate::image::archive::{Archive, End, MAX_TRAILER};
 use crate::image::copy::Progress;
-use crate::image::decompress;
-use crate::image::extract::Extractor;
-use crate::image::layer::Layers;
+use crate::image::tree::access::shown;
 
 impl Layer {
     fn open<'a>(&self, blobs: &'a Blobs) -> Result<Stream<'a>> {

@@ -14,11 +14,11 @@ use rustix::fs::{AtFlags, Mode, fstatvfs, unlinkat};
 use super::client::{Body, Patience, Response, interrupted};
 use super::retry::{BackOff, Failure};
 use crate::error::{Context, Error, Result};
-use crate::image::access::create_file;
 use crate::image::copy::Progress;
 use crate::image::oci::digest::{Digest, Hasher};
 use crate::image::oci::document::Descriptor;
 use crate::image::staging::unique;
+use crate::image::tree::access::create_file;
 
 /// Connections at a time, as podman and docker have them.
 const AT_ONCE: usize = 3;
