@@ -42,6 +42,12 @@ impl Up {
         });
         for directory in directories {
             link(host, &targets::canonical(directory)?, self.with.as_ref())?;
+            for name in targets::forsaken(host, directory)? {
+                let directory = escaped(&directory.to_string_lossy());
+                eprintln!(
+                    "soute: {name} has no definition in {directory} any more: `soute down {directory}` stops it, ignoring"
+                );
+            }
         }
         let names = targets::in_order(host, targets::resolve(host, &self.targets)?)?;
         let manager = Manager::connect()?;

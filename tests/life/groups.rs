@@ -230,6 +230,15 @@ EOF
         is "" "$(soute list -q .)"
         [ -L /etc/soute/containers/page.toml ]
         soute up .
+        # A file that goes leaves a link that leads nowhere, and a container that runs.
+        mv page.toml gone
+        has "$(soute up . 2>&1)" "page has no definition in . any more: \`soute down .\` stops it"
+        soute down .
+        is "" "$(soute list -q | grep -e page -e store || true)"
+        soute down --remove .
+        is "" "$(ls /etc/soute/containers | grep -e page -e store || true)"
+        mv gone page.toml
+        soute up .
         soute down --remove .
         is "page.prod.toml page.toml pages store.toml" "$(ls /srv/site | xargs)"
         is "" "$(ls /etc/soute/containers | grep -e page -e store || true)"

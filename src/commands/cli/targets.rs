@@ -8,6 +8,7 @@ use crate::definition::types::{Name, Refused};
 use crate::definition::{Outline, Site, search};
 use crate::error::{Context, Error, Exit, Result};
 use crate::host::definitions;
+use crate::image::disk;
 use crate::settings::Host;
 
 /// One word.
@@ -86,6 +87,19 @@ fn in_directory(host: &Host, directory: &Path) -> Result<Vec<Name>> {
         true => Err(Error::new(Exit::NotFound, format!("`soute up` was not given {}", directory.display()))),
         false => Ok(names),
     }
+}
+
+/// Those whose links lead to a file of that directory which is there no more, and the replicas that it made.
+pub fn forsaken(host: &Host, directory: &Path) -> Result<Vec<Name>> {
+    let directory = canonical(directory)?;
+    let leads_into = |main: &Path| std::fs::read_link(main).is_ok_and(|to| to.parent() == Some(&*directory));
+    let found = search::all(&host.layout)?.found.into_iter().filter(|found| !found.main.exists());
+    let mut names = Vec::new();
+    for found in found.filter(|found| leads_into(&found.main)) {
+        names.extend(surplus(host, &found.name, 0, disk::names(&host.layout)?)?);
+        names.push(found.name);
+    }
+    Ok(names)
 }
 
 /// The directory itself, whatever leads to it.
