@@ -6,9 +6,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::cli::targets;
-use super::update::Terms;
 use super::update::one::Updater;
-use super::update::roll;
+use super::update::{Terms, roll};
 use super::{each, must_exist};
 use crate::definition::search;
 use crate::definition::types::Name;

@@ -6,9 +6,8 @@ use clap::Args;
 
 use super::cli::targets::Target;
 use super::live::current::{self, Current};
-use super::live::parallel;
 use super::live::site::Site;
-use super::live::slices;
+use super::live::{parallel, slices};
 use super::{diff, report};
 use crate::audit::read;
 use crate::change::{self, Change};

@@ -1,14 +1,12 @@
 //! Groups: containers that share limits, those of /etc/soute/groups/GROUP.toml.
 
-use super::check;
-use super::decode;
 use super::fault::{Fault, Faults};
 use super::model::{Definition, Limits};
 use super::read::read;
 use super::source::{Layer, Origin, Source};
-use super::suggest;
 use super::tree::{self, Node, Value};
 use super::types::{CountOrShare, Name, SizeOrShare};
+use super::{check, decode, suggest};
 use crate::layout::Layout;
 
 /// What a group's file can say.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::check;
 use super::check::Host;
 use super::declared::Declared;
 use super::decode::{self, Decoded};
@@ -12,11 +11,11 @@ use super::fault::{Fault, Faults};
 use super::merge::Parsed;
 use super::model::Definition;
 use super::outline::Outline;
-use super::relative;
 use super::search::{self, Found, Replica};
 use super::source::{Layer, Origin, Source};
 use super::tree::{Node, Value};
 use super::types::{EnvironmentName, Name, Text};
+use super::{check, relative};
 use crate::error::{Error, Exit};
 use crate::layout::Layout;
 

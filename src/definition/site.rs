@@ -8,9 +8,8 @@ use super::check::conflict::Conflict;
 use super::fault::Faults;
 use super::merge::{Parsed, read_defaults};
 use super::outline::Outline;
-use super::search;
 use super::types::{Name, Refused};
-use super::{decode, layers};
+use super::{decode, layers, search};
 use crate::error::Result;
 use crate::layout::Layout;
 

@@ -9,12 +9,11 @@ use rustix::fs::OFlags;
 
 use super::known::{self, Known};
 use super::missing;
-use crate::definition::check;
 use crate::definition::check::exposure::{BindFacts, exposed};
 use crate::definition::load::{self, Failure, Loaded};
 use crate::definition::search::{self, Found};
 use crate::definition::types::Name;
-use crate::definition::{Faults, Site};
+use crate::definition::{Faults, Site, check};
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::store::ImageInfo;
 use crate::output::diagnostics;

@@ -21,10 +21,9 @@ use super::store::{Declared, INFO, ImageInfo, Kind, OnImage, RAW, ROOT, Store, V
 use super::{file_name, record};
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::archive::ahead::{Counted, Told, ahead};
-use crate::image::archive::decompress;
 use crate::image::archive::extract::extract;
 use crate::image::archive::path::normalized;
-use crate::image::archive::{Archive, End, MAX_TRAILER, has_checksum};
+use crate::image::archive::{Archive, End, MAX_TRAILER, decompress, has_checksum};
 use crate::image::raw::region;
 use crate::image::raw::superblock::{FsType, HEAD};
 use crate::image::tree::access::{create_file, open_dir};

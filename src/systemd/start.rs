@@ -9,13 +9,11 @@ use zbus::{Fd, OwnedObjectPath, Variant};
 use super::bus::{Bus, SERVICE, UNIT};
 use super::ended::{Code, Ended};
 use super::failure::Failure;
-use super::job;
 use super::manager::Manager;
-use super::outcome;
 use super::status::snapshot;
-use super::value;
 use super::wait::until_over;
 use super::watch::Watch;
+use super::{job, outcome, value};
 use crate::error::{Error, Exit, Result};
 use crate::plan::{Unit, Value};
 

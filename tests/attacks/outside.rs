@@ -1,9 +1,8 @@
 //! Rows 39, 40 and 41: keys, mounts and processes that are others'.
 
 use super::inside::report;
-use crate::lab::Lab;
-use crate::lab::probe;
 use crate::lab::script::{both, run};
+use crate::lab::{Lab, probe};
 
 both!(
     attack_39_keys_of_others_are_not_found,

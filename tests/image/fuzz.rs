@@ -8,9 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use soute::image::archive::decompress;
 use soute::image::archive::path::normalized;
-use soute::image::archive::{Archive, End, has_checksum};
+use soute::image::archive::{Archive, End, decompress, has_checksum};
 use soute::image::oci::config::Config;
 use soute::image::oci::document::{Document, Saved, json};
 use soute::image::raw::gpt::{self, crc32};

@@ -4,8 +4,7 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use soute::image::disk::commit;
-use soute::image::disk::{self, DiskPlan, DiskRecord};
+use soute::image::disk::{self, DiskPlan, DiskRecord, commit};
 use soute::image::import::{Options, import};
 use soute::image::store::{Kind, Store};
 use soute::image::tag::tag;

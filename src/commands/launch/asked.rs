@@ -3,7 +3,7 @@
 //! A rule that lets somebody start soute@NAME.service itself would let them say what that is, as it has no file:
 //! StartTransientUnit is a start, too. So containers are started by the launcher's name alone.
 
-use crate::commands::unit;
+use crate::commands::{must_exist, unit};
 use crate::definition::types::Name;
 use crate::error::{Error, Exit, Result};
 use crate::settings::Host;
@@ -16,7 +16,7 @@ pub fn is_how() -> bool {
 
 /// Starts one by its launcher.
 pub fn start(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
-    crate::commands::must_exist(host, manager, name)?;
+    must_exist(host, manager, name)?;
     if matches!(manager.status(&unit(name))?.active.as_str(), "active" | "reloading") {
         return Ok(());
     }
@@ -29,7 +29,7 @@ pub fn start(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
 
 /// Stops one.
 pub fn stop(host: &Host, manager: &Manager, name: &Name) -> Result<()> {
-    crate::commands::must_exist(host, manager, name)?;
+    must_exist(host, manager, name)?;
     let unit = unit(name);
     let status = manager.status(&unit)?;
     let stopped = match status.active.as_str() {

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 
 use super::{Subject, find, routes, wrong};
 use crate::definition::model::{Init, Network, NetworkKind, NetworkNamespace};
-use crate::definition::types::not_a_host;
-use crate::definition::types::{Cidr, LinkAddress};
+use crate::definition::types::{Cidr, LinkAddress, not_a_host};
 
 pub(super) fn check(s: &mut Subject<'_>) {
     let links = &s.definition.network;

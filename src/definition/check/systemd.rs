@@ -1,7 +1,6 @@
 //! The `[systemd]` table: directives that exist, that have no other home, with a value of their type.
 
-use super::Host;
-use super::{Subject, wrong};
+use super::{Host, Subject, wrong};
 use crate::definition::directives::{self, Directive, PropertyValue};
 
 pub(super) fn check(s: &mut Subject<'_>, host: Host) {

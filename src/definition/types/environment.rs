@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::HostPath;
-use super::escaped;
 use super::scalar::{Refused, Scalar, scalar};
+use super::{HostPath, escaped};
 
 /// The name of a variable: letters, digits, "_", and "." and "-", which shells do not take but some programs ask for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

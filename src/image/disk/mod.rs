@@ -5,34 +5,36 @@
 
 pub mod addresses;
 pub mod commit;
+mod destroy;
 pub mod ids;
+mod last_exit;
+mod make;
 pub mod snapshot;
 pub mod switch;
 pub mod volume;
 
 use std::ffi::{CStr, CString};
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, statat, syncfs, unlinkat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fsync, mkdirat, statat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+pub use destroy::{destroy_copy, remove, reset, sweep};
+pub use last_exit::{LastExit, read_exit, record_exit};
+pub(super) use make::fill;
+pub use make::{DiskPlan, Finish, materialize, random};
+
 use crate::error::{Context, Error, Exit, Result};
-use crate::image::copy::{self, CopyMethod, Options, Progress};
-use crate::image::raw::superblock::FsType;
-use crate::image::raw::{btrfs, superblock};
-use crate::image::staging::{self, Staging, open_private, secure, trash};
-use crate::image::store::{Declared, INFO, Image, ImageInfo, Kind, RAW, ROOT, Store};
+use crate::image::copy::CopyMethod;
+use crate::image::raw::superblock;
+use crate::image::staging::{open_private, secure};
+use crate::image::store::{Declared, INFO, ImageInfo, Kind, RAW, ROOT, Store};
 use crate::image::tree::access::{self, open_dir, open_inside};
-use crate::image::tree::delete;
-use crate::image::tree::xattr::Shift;
 use crate::image::{file_name, record};
 use crate::layout::Layout;
 
 pub(super) const RECORD: &CStr = c"disk.toml";
-const LAST_EXIT: &CStr = c"last-exit.toml";
 /// What image.toml of its image said when the copy was made.
 pub(super) const ORIGIN: &CStr = c"origin.toml";
 
@@ -63,38 +65,6 @@ pub struct DiskRecord {
     /// The snapshot that the disk was rolled back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
-}
-
-impl LastExit {
-    /// The result of an end that was asked for, however the process then ended.
-    pub const STOPPED: &str = "stopped";
-}
-
-/// last-exit.toml, as systemd told it to ExecStopPost=.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct LastExit {
-    /// $SERVICE_RESULT: "success", "exit-code", "signal", "oom-kill", …; [`LastExit::STOPPED`] for a stop that went well.
-    pub result: String,
-    /// $EXIT_CODE: "exited", "killed" or "dumped".
-    pub code: String,
-    /// $EXIT_STATUS: a number, or a signal's name without SIG.
-    pub status: String,
-    /// When, RFC 3339.
-    pub time: String,
-}
-
-/// What copy to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DiskPlan<'a> {
-    /// The container.
-    pub name: &'a str,
-    /// The image.
-    pub image: &'a str,
-    /// Add the record's first id to every id, for a file system that cannot be idmapped.
-    pub shift: bool,
-    /// Write it through to the disk before it counts. A fresh disk need not outlast a crash.
-    pub durable: bool,
 }
 
 /// The directory of one container's disk.
@@ -192,11 +162,6 @@ impl Disk {
     pub fn own_image(&self) -> Result<Option<ImageInfo>> {
         Ok(record::read(self.dir(), INFO)?.filter(|info| self.is_of(info)))
     }
-
-    /// How the container ended last.
-    pub fn last_exit(&self) -> Result<Option<LastExit>> {
-        record::read(self.dir(), LAST_EXIT)
-    }
 }
 
 /// The disk of a container, none if it never had a record.
@@ -238,181 +203,10 @@ pub fn create_record(layout: &Layout, name: &str, record: &DiskRecord, durable: 
     Ok(Disk { record: record.clone(), dir })
 }
 
-/// What is done to the file of a new copy before it is in its place; it says which size it has then.
-pub type Finish<'a> = dyn Fn(BorrowedFd<'_>) -> Result<Option<u64>> + 'a;
-
-/// Makes the copy, unless there is one. A record with the ids must exist.
-pub fn materialize(
-    layout: &Layout,
-    plan: &DiskPlan<'_>,
-    finish: &Finish<'_>,
-    progress: &mut Progress<'_>,
-) -> Result<Disk> {
-    let disks = open_private(&layout.disks())?;
-    let mut disk = open_in(disks.as_fd(), plan.name)?
-        .ok_or_else(|| Error::failed(format!("the disk of {} has no record", plan.name)))?;
-    if disk.kind()?.is_some() {
-        return Ok(disk);
-    }
-    let image = Store::new(layout)?.open(plan.image)?;
-    image.pin()?;
-    let staging = Staging::begin(disks.as_fd())?;
-    let record = fill(&image, &staging, disk.record.ids, plan, finish, progress)?;
-    if plan.durable {
-        syncfs(staging.dir()).context("cannot write the disk")?;
-    }
-    let entry = if image.info.kind == Kind::Tree { ROOT } else { RAW };
-    // The record first: a disk without its origin could not be told from another image's.
-    disk.record = record;
-    if plan.durable {
-        record::write(disk.dir(), ORIGIN, &image.info, false)?;
-    }
-    record::write(disk.dir(), RECORD, &disk.record, plan.durable)?;
-    staging
-        .hand_over(entry, disk.dir(), entry)
-        .with_context(|| format!("cannot put the disk of {} in place", plan.name))?;
-    if plan.durable {
-        fsync(disk.dir())?;
-    }
-    Ok(disk)
-}
-
-/// Copies the image into a directory in the making, and says what has been made.
-pub(super) fn fill(
-    image: &Image,
-    staging: &Staging,
-    ids: Option<u32>,
-    plan: &DiskPlan<'_>,
-    finish: &Finish<'_>,
-    progress: &mut Progress<'_>,
-) -> Result<DiskRecord> {
-    let method =
-        copy_image(image, staging, ids, plan, progress).with_context(|| format!("cannot copy image {}", plan.image))?;
-    let size = match image.info.kind {
-        Kind::Tree => None,
-        Kind::Raw => finish(open_inside(staging.dir(), RAW, OFlags::RDWR)?.as_fd())?,
-    };
-    Ok(DiskRecord {
-        image: image.name.clone(),
-        digest: image.info.digest.clone(),
-        ids,
-        shifted: plan.shift,
-        copied: Some(method),
-        created: Some(record::now()),
-        size,
-        snapshot: None,
-    })
-}
-
-fn copy_image(
-    image: &Image,
-    staging: &Staging,
-    ids: Option<u32>,
-    plan: &DiskPlan<'_>,
-    progress: &mut Progress<'_>,
-) -> Result<CopyMethod> {
-    let shift = match (plan.shift, ids) {
-        (false, _) => None,
-        (true, Some(first)) => Some(Shift::To(first)),
-        (true, None) => return Err(Error::failed("the record has no ids to shift to")),
-    };
-    let options = Options { shift, total: Some(image.info.size), durable: plan.durable, frozen: false };
-    match image.info.kind {
-        Kind::Tree => copy::tree(image.root()?.as_fd(), staging.dir(), ROOT, options, progress),
-        Kind::Raw => {
-            let method = copy::raw(image.raw()?.as_fd(), staging.dir(), RAW, options, progress)?;
-            if image.info.fs == Some(FsType::Btrfs) {
-                let file = open_inside(staging.dir(), RAW, OFlags::RDWR)?;
-                btrfs::change_fsid(file.as_fd(), random()?).context("cannot give the copy an id of its own")?;
-            }
-            Ok(method)
-        }
-    }
-}
-
-/// A random (version 4) UUID, RFC 9562.
-pub fn random() -> Result<[u8; 16]> {
-    let mut uuid = [0; 16];
-    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut uuid)).context("cannot read /dev/urandom")?;
-    uuid[6] = uuid[6] & 0x0f | 0x40;
-    uuid[8] = uuid[8] & 0x3f | 0x80;
-    Ok(uuid)
-}
-
-/// Removes the copy and keeps the record: what `mode = "fresh"` does at each start and end.
-pub fn destroy_copy(layout: &Layout, name: &str) -> Result<()> {
-    let disks = open_private(&layout.disks())?;
-    let Some(disk) = open_in(disks.as_fd(), name)? else { return Ok(()) };
-    for entry in [ROOT, RAW] {
-        match trash(disk.dir(), entry, disks.as_fd()) {
-            Err(Errno::NOENT) => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot remove the disk of {name}")),
-            Ok(trash) => delete::remove(disks.as_fd(), &trash)
-                .with_context(|| format!("cannot remove all of the disk of {name}"))?,
-        }
-    }
-    Ok(())
-}
-
-/// Removes the copy for good, so that the next start makes a new one. The ids and the last exit stay.
-pub fn reset(layout: &Layout, name: &str) -> Result<()> {
-    destroy_copy(layout, name)?;
-    let Some(disk) = open(layout, name)? else { return Ok(()) };
-    for file in [INFO, ORIGIN] {
-        match unlinkat(&disk.dir, file, AtFlags::empty()) {
-            Err(Errno::NOENT) => {}
-            other => other.with_context(|| format!("disk of {name}"))?,
-        }
-    }
-    let record = DiskRecord { image: disk.record.image, ids: disk.record.ids, ..DiskRecord::default() };
-    create_record(layout, name, &record, true).map(drop)
-}
-
-/// Removes disk and record, and those that updates have put beside it; the ids are free again. False if there was none.
-pub fn remove(layout: &Layout, name: &str) -> Result<bool> {
-    let disks = open_private(&layout.disks())?;
-    switch::remove_all(disks.as_fd(), name)?;
-    let trash = match trash(disks.as_fd(), &path(name)?, disks.as_fd()) {
-        Err(Errno::NOENT) => return Ok(false),
-        other => other.with_context(|| format!("cannot remove the disk of {name}"))?,
-    };
-    delete::remove(disks.as_fd(), &trash).with_context(|| format!("cannot remove all of the disk of {name}"))?;
-    Ok(true)
-}
-
-/// Notes how a container ended; without a record there is nothing to note it beside.
-pub fn record_exit(layout: &Layout, name: &str, exit: &LastExit) -> Result<()> {
-    match open(layout, name)? {
-        Some(disk) => record::write(disk.dir(), LAST_EXIT, exit, false).with_context(|| format!("disk of {name}")),
-        None => Ok(()),
-    }
-}
-
-/// How a container ended last.
-pub fn read_exit(layout: &Layout, name: &str) -> Result<Option<LastExit>> {
-    open(layout, name)?.map_or(Ok(None), |disk| disk.last_exit())
-}
-
 /// All containers that have a disk or a record, sorted by name; one that cannot be read keeps its place.
 pub fn names(layout: &Layout) -> Result<Vec<String>> {
     let disks = open_private(&layout.disks())?;
     access::names(&disks).context("cannot read the disks")
-}
-
-/// Removes what killed commands have left, and the disks that others took the place of. Volumes are made beside disks, by
-/// imports.
-pub fn sweep(layout: &Layout) -> Result<()> {
-    let disks = open_private(&layout.disks())?;
-    staging::sweep(disks.as_fd())?;
-    for name in access::names(&disks).context("cannot read the disks")? {
-        if let Ok(disk) = open_dir(disks.as_fd(), &path(&name)?) {
-            staging::sweep(disk.as_fd()).with_context(|| format!("disk of {name}"))?;
-        }
-    }
-    match layout.volumes().symlink_metadata() {
-        Ok(_) => staging::sweep(open_private(&layout.volumes())?.as_fd()).context("volumes"),
-        Err(_) => Ok(()),
-    }
 }
 
 /// Whether it says what its image was: asked at each start, and hardly ever so.

@@ -9,8 +9,7 @@ use rustix::io::Errno;
 use crate::error::{Context, Error, Exit, Result};
 use crate::image::file_name;
 use crate::image::staging::{open_private, sweep, trash};
-use crate::image::tree::access;
-use crate::image::tree::delete;
+use crate::image::tree::{access, delete};
 use crate::layout::Layout;
 
 /// Opens a volume, made at its first use. It may be a mount point of the host's.

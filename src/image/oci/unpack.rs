@@ -9,10 +9,9 @@ use super::digest::{Digest, Hashed};
 use super::search::{Found, Layer};
 use crate::error::{Context, Error, Result};
 use crate::image::archive::ahead::{Ahead, Counted, Told, ahead};
-use crate::image::archive::decompress;
 use crate::image::archive::extract::Extractor;
 use crate::image::archive::layer::Layers;
-use crate::image::archive::{Archive, End, MAX_TRAILER};
+use crate::image::archive::{Archive, End, MAX_TRAILER, decompress};
 use crate::image::copy::Progress;
 use crate::image::tree::access::shown;
 

@@ -1,7 +1,6 @@
 //! The filter of a container: a profile of soute's own, or one that is compiled for it.
 
-use crate::definition::Definition;
-use crate::definition::model;
+use crate::definition::{Definition, model};
 use crate::plan::Seccomp;
 use crate::seccomp::{Machine, Rules, compile};
 

@@ -9,10 +9,9 @@ use super::super::{
 };
 use super::limits;
 use crate::definition::directives::{self, PropertyValue};
-use crate::definition::group;
 use crate::definition::model::{Credential, DirectiveValue, LogOutput, Network, RestartPolicy};
 use crate::definition::types::{Dependency, ExitStatus, HostPath, Limit, Name, SizeOrShare, Span};
-use crate::definition::{Definition, Group};
+use crate::definition::{Definition, Group, group};
 use crate::error::{Error, Exit, Result};
 
 /// The transient unit of a container.
